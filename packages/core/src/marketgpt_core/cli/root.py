@@ -1,0 +1,111 @@
+"""The root group."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import click
+
+from marketgpt_core.errors import MarketGPTError, PluginError, hint
+from marketgpt_core.plugins.discovery import listed
+
+COMMANDS_GROUP = "marketgpt.commands"
+USER_ERROR = 2
+# The order a newcomer walks; commands of plugins follow by name.
+_ORDER = (
+    "demo", "data", "tokenizer", "train", "evaluate", "models", "forecast", "signals", "backtest",
+    "serve", "monitor", "plugins", "doctor",
+)  # fmt: skip
+
+
+class CommandGroup(click.Group):
+    """Subcommands from the entry-point group ``marketgpt.commands``, imported when used."""
+
+    def _points(self) -> dict[str, EntryPoint]:
+        return {plugin.name: point for plugin, point in reversed(listed(COMMANDS_GROUP))}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names, in the order a newcomer walks."""
+        rank = {name: position for position, name in enumerate(_ORDER)}
+        return sorted(self._points(), key=lambda name: (rank.get(name, len(rank)), name))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command; a broken one becomes a command that says why."""
+        point = self._points().get(cmd_name)
+        if point is None:
+            return None
+        try:
+            command = point.load()
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not break the others' help
+            return _broken(cmd_name, point, error)
+        if not isinstance(command, click.Command):
+            return _broken(cmd_name, point, TypeError(f"{point.value} is not a click command"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve, with a hint for an unknown name."""
+        name = args[0]
+        if not name.startswith("-") and name not in self._points():
+            raise click.UsageError(f"no such command {name!r}; {hint(name, self._points())}")
+        return super().resolve_command(ctx, args)
+
+
+def _broken(name: str, point: EntryPoint, error: Exception) -> click.Command:
+    dist = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+    reason = f"command {name!r} of {dist} cannot be loaded: {type(error).__name__}: {error}"
+
+    @click.command(
+        name,
+        help=reason,
+        short_help=f"(broken) {reason}",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def command() -> None:
+        raise PluginError(reason)
+
+    return command
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error and debug messages.")
+@click.version_option(package_name="marketgpt-core", prog_name="marketgpt")
+def root(*, debug: bool) -> None:
+    """Train your own GPT on candles and turn it into calibrated LONG/SHORT signals."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    # --debug may stand anywhere: nobody wants to retype the front of a long command.
+    arguments = (["--debug"] if debug else []) + [part for part in arguments if part != "--debug"]
+    try:
+        status = root.main(arguments, prog_name="marketgpt", standalone_mode=False)
+    except MarketGPTError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) went away; keep Python from complaining at exit.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(USER_ERROR)

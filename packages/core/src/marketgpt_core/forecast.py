@@ -1,0 +1,240 @@
+"""Forecast: a distribution over future returns, and the protocol of whatever makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketgpt_core.errors import DataError
+from marketgpt_core.interval import Interval
+from marketgpt_core.times import Moment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from marketgpt_core.candles import Candles
+
+QUANTILE_LEVELS: tuple[float, ...] = (
+    0.001, 0.005, 0.01, 0.025,
+    *(round(0.05 * k, 2) for k in range(1, 20)),
+    0.975, 0.99, 0.995, 0.999,
+)  # fmt: skip
+
+
+def quantile_name(level: float) -> str:
+    """Return the column of a level in thousandths: 0.05 -> ``q050``, 0.999 -> ``q999``."""
+    return f"q{round(level * 1000):03d}"
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Forecasts for N (symbol, as-of) pairs and H horizons.
+
+    Attributes:
+        symbols: length N.
+        as_of: shape (N,), datetime64[ns], UTC: stamp of the last candle used. Nothing later was known.
+        close: shape (N,), float64: that candle's close, to turn returns into prices.
+        horizons: shape (H,), int64: bars ahead, increasing.
+        levels: shape (Q,), float64: quantile levels, increasing, in (0, 1).
+        quantiles: shape (N, H, Q), float64: of the cumulative natural-log return over the horizon.
+        p_up: shape (N, H), float64: probability that the cumulative log return is > 0.
+        aleatoric: shape (N, H), float64: spread (standard deviation, log return) the model holds
+            irreducible.
+        epistemic: shape (N, H), float64: spread (standard deviation, log return) between the model's own
+            opinions (dropout passes, ensemble members); what more data could reduce.
+        paths: shape (N, S, max horizon), float64, or None: sampled cumulative log returns by bar.
+        interval: Length of one bar.
+        model_id: Identity of the model that made it.
+        data_fingerprint: Identity of the candles it was made from.
+    """
+
+    symbols: tuple[str, ...]
+    as_of: NDArray[np.datetime64]
+    close: NDArray[np.float64]
+    horizons: NDArray[np.int64]
+    levels: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+    p_up: NDArray[np.float64]
+    aleatoric: NDArray[np.float64]
+    epistemic: NDArray[np.float64]
+    interval: Interval = Interval.DAY
+    model_id: str = ""
+    data_fingerprint: str = ""
+    paths: NDArray[np.float64] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        n, h, q = len(self.symbols), len(self.horizons), len(self.levels)
+        expected = {"as_of": (n,), "close": (n,), "quantiles": (n, h, q)}
+        expected |= dict.fromkeys(("p_up", "aleatoric", "epistemic"), (n, h))
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise DataError(f"forecast.{name} has shape {getattr(self, name).shape}, not {shape}")
+        if not np.isfinite(self.quantiles).all() or np.any(np.diff(self.quantiles, axis=-1) < 0):
+            raise DataError("forecast.quantiles must be finite and not decrease with the level")
+        if not ((self.p_up >= 0) & (self.p_up <= 1)).all():
+            raise DataError("forecast.p_up must lie in [0, 1]")
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def rows(self, keep: NDArray[np.bool_] | NDArray[np.integer] | slice) -> Forecast:
+        """Return the chosen (symbol, as-of) pairs."""
+        index = np.arange(len(self))[keep]
+        names = ("as_of", "close", "quantiles", "p_up", "aleatoric", "epistemic")
+        return replace(
+            self,
+            symbols=tuple(self.symbols[i] for i in index),
+            paths=None if self.paths is None else self.paths[index],
+            **{name: getattr(self, name)[index] for name in names},
+        )
+
+    def of(self, symbol: str) -> Forecast:
+        """Return the rows of one symbol."""
+        return self.rows(np.array([name == symbol for name in self.symbols], dtype=bool))
+
+    def horizon_index(self, horizon: int) -> int:
+        """Return the position of a horizon.
+
+        Raises:
+            DataError: when it was not forecast; the message says which were.
+        """
+        hits = np.flatnonzero(self.horizons == horizon)
+        if not len(hits):
+            raise DataError(f"no forecast for {horizon} bars; there are {self.horizons.tolist()}")
+        return int(hits[0])
+
+    def quantile(self, level: float) -> NDArray[np.float64]:
+        """Return one quantile, shape (N, H), log return, linear between the levels held.
+
+        Raises:
+            DataError: outside the levels held.
+        """
+        if not self.levels[0] <= level <= self.levels[-1]:
+            raise DataError(f"quantile level {level} is outside {self.levels[0]}..{self.levels[-1]}")
+        right = min(int(np.searchsorted(self.levels, level)), len(self.levels) - 1)
+        left = max(right - 1, 0)
+        span = self.levels[right] - self.levels[left]
+        weight = 0.0 if span == 0 else (level - self.levels[left]) / span
+        low, high = self.quantiles[..., left], self.quantiles[..., right]
+        return np.asarray(low + weight * (high - low))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per pair and horizon: symbol, as_of, horizon, p_up, epistemic, q001 ... q999.
+
+        ``aleatoric``, ``close``, ``interval``, ``model_id`` and ``data_fingerprint`` come last, so that
+        :meth:`from_frame` gives the forecast back (but for its paths).
+        """
+        from marketgpt_core.forecast_frame import forecast_to_frame
+
+        return forecast_to_frame(self)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Forecast:
+        """Read what :meth:`to_frame` wrote.
+
+        Raises:
+            DataError: when columns are missing or pairs lack horizons.
+        """
+        from marketgpt_core.forecast_frame import forecast_from_frame
+
+        return forecast_from_frame(frame)
+
+    @classmethod
+    def from_paths(
+        cls,
+        paths: NDArray[np.float64],
+        *,
+        symbols: Sequence[str],
+        as_of: NDArray[np.datetime64],
+        close: NDArray[np.float64],
+        horizons: Sequence[int],
+        num_passes: int = 1,
+        keep_paths: bool = False,
+        interval: Interval = Interval.DAY,
+        model_id: str = "",
+        data_fingerprint: str = "",
+    ) -> Forecast:
+        """Summarise sampled paths.
+
+        Args:
+            paths: shape (N, S, T), float64: cumulative log returns after 1..T bars.
+            symbols: length N.
+            as_of: shape (N,).
+            close: shape (N,).
+            horizons: bars ahead, increasing, at most T.
+            num_passes: The S samples are this many equal blocks, one per opinion of the model (a dropout
+                pass, an ensemble member). By the law of total variance the spread of the block means is
+                epistemic (less what sampling noise alone would give) and the mean spread inside is
+                aleatoric.
+            keep_paths: Keep the paths in the result.
+            interval: Length of a bar.
+            model_id: Identity of the model.
+            data_fingerprint: Identity of the candles.
+        """
+        steps = np.asarray(horizons, dtype=np.int64)
+        ends = paths[:, :, steps - 1]
+        n, s, h = ends.shape
+        blocks = ends.reshape(n, num_passes, s // num_passes, h)
+        within = blocks.var(axis=2).mean(axis=1)
+        noise = within / max(blocks.shape[2], 1)
+        between = np.maximum(blocks.mean(axis=2).var(axis=1, ddof=min(1, num_passes - 1)) - noise, 0.0)
+        levels = np.asarray(QUANTILE_LEVELS)
+        return cls(
+            symbols=tuple(symbols),
+            as_of=as_of,
+            close=close,
+            horizons=steps,
+            levels=levels,
+            quantiles=np.moveaxis(np.quantile(ends, levels, axis=1), 0, -1),
+            # A tie (a flat path) is neither up nor down.
+            p_up=(ends > 0).mean(axis=1) + 0.5 * (ends == 0).mean(axis=1),
+            aleatoric=np.sqrt(within),
+            epistemic=np.sqrt(between if num_passes > 1 else np.zeros_like(between)),
+            paths=paths if keep_paths else None,
+            interval=interval,
+            model_id=model_id,
+            data_fingerprint=data_fingerprint,
+        )
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Makes forecasts from candles. Whoever needs forecasts asks for this, never for a model class."""
+
+    @property
+    def model_id(self) -> str:
+        """Identity of the model, recorded in every forecast and signal."""
+        ...
+
+    @property
+    def min_history(self) -> int:
+        """Candles a symbol needs before its first forecast."""
+        ...
+
+    def forecast(
+        self,
+        candles: Candles,
+        *,
+        horizons: Sequence[int],
+        as_of: Sequence[Moment] | None = None,
+        num_samples: int = 200,
+        seed: int = 0,
+    ) -> Forecast:
+        """Forecast every symbol at every as-of date.
+
+        Args:
+            candles: History. Candles later than an as-of date are never used for it.
+            horizons: Bars ahead, increasing.
+            as_of: Moments; each stands for the symbol's last candle at or before it. None means each
+                symbol's last candle. Pairs with too little history are left out.
+            num_samples: Paths a pair.
+            seed: Same seed, same forecast.
+
+        Raises:
+            DataError: when no pair has enough history.
+        """
+        ...
