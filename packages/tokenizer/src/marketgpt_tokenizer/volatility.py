@@ -1,0 +1,104 @@
+"""The causal scale of returns: how large the next candle's moves are expected to be, from candles before it.
+
+Variance proxy of one candle: half of Rogers-Satchell plus squared gap, half of the squared close-to-close
+return. Rogers and Satchell (1991), "Estimating variance from high, low and closing prices": with u, d, c the
+logs of high, low, close over open, u (u - c) + d (d - c). In body b, upper wick w and lower wick l this is
+w (w + |b|) + l (l + |b|).
+
+The averages are exponential with normalised weights (as pandas' ``ewm(adjust=True)``): started with the first
+candle alone, the slow one would hang on to that candle for a year.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from marketgpt_core.tokens import VolatilityState
+
+
+def candle_variance(
+    gap: NDArray[np.float64], body: NDArray[np.float64], up: NDArray[np.float64], low: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the per-bar variance each candle speaks for; same shape, in the channels' unit squared."""
+    size = np.abs(body)
+    rogers_satchell = up * (up + size) + low * (low + size)
+    return 0.5 * (rogers_satchell + gap * gap) + 0.5 * (gap + body) ** 2
+
+
+@dataclass(frozen=True)
+class CausalVolatility:
+    """Fast and slow exponential averages of the candle variance, shrunk to a prior while young.
+
+    Attributes:
+        prior_variance: Variance of a symbol of which nothing is known, per bar.
+        fast_half_life_bars: Half-life of the average behind sigma.
+        slow_half_life_bars: Half-life of the average behind slow_sigma.
+        warmup_bars: The prior's weight falls from 1 to 0 over so many candles.
+        sigma_floor, sigma_ceiling: Sigma stays between them, per-bar log return.
+    """
+
+    prior_variance: float
+    fast_half_life_bars: float
+    slow_half_life_bars: float
+    warmup_bars: int
+    sigma_floor: float
+    sigma_ceiling: float
+
+    def averages(self, variance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the fast and slow averages up to and including each candle, shape (T,) each."""
+        frame = pd.Series(variance)
+        fast = frame.ewm(halflife=self.fast_half_life_bars).mean().to_numpy()
+        slow = frame.ewm(halflife=self.slow_half_life_bars).mean().to_numpy()
+        return fast, slow
+
+    def scale(self, average: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return sigma from an average of ``count`` candles: shrunk to the prior, floored, capped."""
+        weight = np.maximum(0.0, 1.0 - count / self.warmup_bars)
+        variance = average + weight * (self.prior_variance - average)
+        return np.sqrt(np.clip(variance, self.sigma_floor**2, self.sigma_ceiling**2))
+
+    def scales(
+        self, variance: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return sigma, next_sigma and slow_sigma of each candle, shape (T,) each.
+
+        ``sigma[t]`` uses candles < t, the other two candles <= t.
+        """
+        fast, slow = self.averages(variance)
+        count = np.arange(1, len(variance) + 1)
+        next_sigma = self.scale(fast, count)
+        first = self.scale(np.zeros(1), np.zeros(1, dtype=np.int64))
+        return np.concatenate([first, next_sigma[:-1]]), next_sigma, self.scale(slow, count)
+
+    def begin(self, variance: NDArray[np.float64]) -> VolatilityState:
+        """Return the state of one path after candles of these variances, shape (T,), T >= 0."""
+        if not len(variance):
+            return VolatilityState(fast=np.zeros(1), slow=np.zeros(1), count=np.zeros(1, dtype=np.int64))
+        fast, slow = self.averages(variance)
+        count = np.array([len(variance)], dtype=np.int64)
+        return VolatilityState(fast=fast[-1:].copy(), slow=slow[-1:].copy(), count=count)
+
+    def advance(self, state: VolatilityState, variance: NDArray[np.float64]) -> VolatilityState:
+        """Return the state after one more candle a path, of variance of shape (N,)."""
+        count = state.count + 1
+        return VolatilityState(
+            fast=_step(state.fast, variance, count, self.fast_half_life_bars),
+            slow=_step(state.slow, variance, count, self.slow_half_life_bars),
+            count=count,
+        )
+
+
+def _step(
+    average: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    count: NDArray[np.int64],
+    half_life_bars: float,
+) -> NDArray[np.float64]:
+    # The newest of n weights 2^(-k / half-life), k = 0 .. n-1, over their sum.
+    log_decay = -np.log(2.0) / half_life_bars
+    weight = np.expm1(log_decay) / np.expm1(log_decay * count)
+    return np.asarray(average + weight * (variance - average))
