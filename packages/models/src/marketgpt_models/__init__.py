@@ -1,1 +1,64 @@
-"""Placeholder."""
+"""GPT-style candle models, cached generation and calibrated forecasts.
+
+Importing this package is cheap: neither numpy, pydantic nor torch is loaded before a name is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from marketgpt_models.base import CandleModel, InputSpec, ModelVariant
+    from marketgpt_models.checkpoint import load_model, save_model
+    from marketgpt_models.features import SeriesFeatures, calendar_after, features_of, window
+    from marketgpt_models.forecaster import GPTForecaster, load_forecaster
+    from marketgpt_models.generation import sample_paths
+    from marketgpt_models.gpt import MarketGPT, MarketGPTVariant
+    from marketgpt_models.horizon_bins import HorizonBins
+
+_HOME = {
+    "CandleModel": "base",
+    "GPTForecaster": "forecaster",
+    "HorizonBins": "horizon_bins",
+    "InputSpec": "base",
+    "MarketGPT": "gpt",
+    "MarketGPTVariant": "gpt",
+    "ModelVariant": "base",
+    "SeriesFeatures": "features",
+    "calendar_after": "features",
+    "features_of": "features",
+    "load_forecaster": "forecaster",
+    "load_model": "checkpoint",
+    "sample_paths": "generation",
+    "save_model": "checkpoint",
+    "window": "features",
+}
+
+__all__ = [
+    "CandleModel",
+    "GPTForecaster",
+    "HorizonBins",
+    "InputSpec",
+    "MarketGPT",
+    "MarketGPTVariant",
+    "ModelVariant",
+    "SeriesFeatures",
+    "calendar_after",
+    "features_of",
+    "load_forecaster",
+    "load_model",
+    "sample_paths",
+    "save_model",
+    "window",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,193 @@
+"""MarketGPT: one trunk position a candle, a chained decoder inside the candle, direct horizon heads.
+
+Legend: B batch, T time, D width, K channels, F continuous inputs, C calendar fields, H horizons, N bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from marketgpt_core.errors import ConfigError
+from marketgpt_models.base import InputSpec, ModelVariant
+from marketgpt_models.heads import CandleHead, HorizonHead
+from marketgpt_models.layers import Block, HeldDropout, rms_norm, rotary_angles
+from marketgpt_models.losses import candle_losses, horizon_loss
+
+_INIT_STD = 0.02
+
+
+class SummedEmbedding(nn.Module):
+    """One table for several fields; the rows of a tuple's fields are summed."""
+
+    offsets: Tensor
+
+    def __init__(self, sizes: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(sum(sizes), width)
+        starts = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+        self.register_buffer("offsets", starts, persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Map (..., fields) int64 to (..., D)."""
+        return self.table(ids + self.offsets).sum(dim=-2)  # type: ignore[no-any-return]
+
+
+class MarketGPT(nn.Module):
+    """A causal transformer over candles; see :class:`marketgpt_models.base.CandleModel`.
+
+    Args:
+        config: Options of the variant.
+        spec: Shapes of the inputs and bins of the horizon targets.
+    """
+
+    bin_edges: Tensor
+
+    def __init__(self, config: MarketGPTVariant.Config, spec: InputSpec) -> None:
+        super().__init__()
+        self.config = config
+        self.spec = spec
+        width = config.dim
+        self.token_embedding = SummedEmbedding(spec.vocab_sizes, width)
+        self.continuous_input = nn.Linear(spec.num_continuous, width, bias=False)
+        self.calendar_embedding = SummedEmbedding(spec.calendar_sizes, width) if spec.calendar_sizes else None
+        self.input_dropout = HeldDropout(width, config.dropout)
+        self.blocks = nn.ModuleList(
+            Block(width, config.num_heads, config.num_kv_heads, config.mlp_width, config.dropout)
+            for _ in range(config.num_layers)
+        )
+        self.final_norm = rms_norm(width)
+        self.candle_head = CandleHead(width, config.head_dim_candle, spec.vocab_sizes)
+        self.horizon_head = HorizonHead(width, len(spec.horizons), spec.num_bins) if spec.horizons else None
+        self.register_buffer("bin_edges", _bin_edges(spec), persistent=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=_INIT_STD)
+        # An untrained network is the identity in its blocks and says "uniform" at its outputs.
+        outputs: list[nn.Module] = [*self.candle_head.logits]
+        for block in self.blocks:
+            outputs += [block.attention.out, block.mlp.down]  # type: ignore[union-attr, list-item]
+        if self.horizon_head is not None:
+            outputs.append(self.horizon_head.linear)
+        for module in outputs:
+            nn.init.zeros_(module.weight)  # type: ignore[arg-type]
+        nn.init.normal_(self.continuous_input.weight, std=self.spec.num_continuous**-0.5)
+
+    def embed(self, tokens_BTK: Tensor, continuous_BTF: Tensor, calendar_BTC: Tensor) -> Tensor:
+        """Return the stream (B, T, D) that enters the blocks."""
+        x_BTD = self.token_embedding(tokens_BTK) + self.continuous_input(continuous_BTF)
+        if self.calendar_embedding is not None:
+            x_BTD = x_BTD + self.calendar_embedding(calendar_BTC)
+        return self.input_dropout(x_BTD)  # type: ignore[no-any-return]
+
+    def encode(self, tokens_BTK: Tensor, continuous_BTF: Tensor, calendar_BTC: Tensor) -> Tensor:
+        """Return the normalised stream (B, T, D) after the last block; position t has seen <= t."""
+        x_BTD = self.embed(tokens_BTK, continuous_BTF, calendar_BTC)
+        positions_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
+        cos_TR, sin_TR = rotary_angles(positions_T, self.config.head_width)
+        for block in self.blocks:
+            x_BTD, _, _ = block(x_BTD, cos_TR, sin_TR)
+        return self.final_norm(x_BTD)  # type: ignore[no-any-return]
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Score a batch; see :class:`marketgpt_models.base.CandleModel`."""
+        h_BTD = self.encode(batch["tokens"], batch["continuous"], batch["calendar"])
+        logits = self.candle_head(h_BTD, batch["targets"])
+        losses_K = candle_losses(logits, batch["targets"], batch["mask"])
+        nll = losses_K.sum()
+        horizon_nll = nll.new_zeros(())
+        if self.horizon_head is not None:
+            horizon_nll = horizon_loss(
+                self.horizon_head(h_BTD), batch["horizon_z"], batch["mask"], self.bin_edges
+            )
+        result = {"loss": nll + self.config.horizon_weight * horizon_nll}
+        result |= {"nll": nll.detach(), "horizon_nll": horizon_nll.detach()}
+        result |= {f"nll_{k}": value for k, value in enumerate(losses_K.detach())}
+        return result
+
+
+def _bin_edges(spec: InputSpec) -> Tensor:
+    """Return the inner edges of the horizon bins, (H, N - 1) float32."""
+    from marketgpt_models.horizon_bins import HorizonBins
+
+    if not spec.horizons:
+        return torch.zeros(0, 0)
+    return torch.from_numpy(HorizonBins.from_json(spec.horizon_bins).edges).float()
+
+
+class MarketGPTVariant(ModelVariant):
+    """The default variant: MarketGPT for one pool of assets, with no asset identity."""
+
+    class Config(ModelVariant.Config):
+        """Options.
+
+        Attributes:
+            num_layers: Transformer blocks.
+            dim: Width of the trunk, a multiple of 2 * num_heads.
+            num_heads: Attention heads.
+            num_kv_heads: Heads of keys and values; a divisor of num_heads.
+            mlp_ratio: Hidden units of the SwiGLU a unit of width, rounded to a multiple of 8.
+            dropout: Share of units dropped in training, and in Monte Carlo passes.
+            head_dim_candle: Hidden units of each channel in the chained candle head.
+            horizon_weight: Weight of the direct horizon heads in the loss.
+        """
+
+        num_layers: int = Field(default=4, ge=1)
+        dim: int = Field(default=96, ge=2)
+        num_heads: int = Field(default=4, ge=1)
+        num_kv_heads: int = Field(default=4, ge=1)
+        mlp_ratio: float = Field(default=8 / 3, gt=0)
+        dropout: float = Field(default=0.1, ge=0, lt=1)
+        head_dim_candle: int = Field(default=128, ge=1)
+        horizon_weight: float = Field(default=0.2, ge=0)
+
+        @model_validator(mode="after")
+        def _divide(self) -> MarketGPTVariant.Config:
+            if self.dim % (2 * self.num_heads):
+                raise ValueError(
+                    f"dim must be a multiple of 2 * num_heads = {2 * self.num_heads}, got {self.dim}"
+                )
+            if self.num_heads % self.num_kv_heads:
+                raise ValueError(f"num_kv_heads must divide num_heads = {self.num_heads}")
+            return self
+
+        @property
+        def head_width(self) -> int:
+            """Width of one attention head."""
+            return self.dim // self.num_heads
+
+        @property
+        def mlp_width(self) -> int:
+            """Hidden units of the SwiGLU."""
+            return max(8, round(self.mlp_ratio * self.dim / 8) * 8)
+
+    config: Config
+
+    def build(self, spec: InputSpec) -> MarketGPT:
+        """Return a freshly initialised :class:`MarketGPT`."""
+        if not isinstance(self.config, MarketGPTVariant.Config):
+            raise ConfigError(f"{type(self).__name__} takes its own Config, got {type(self.config).__name__}")
+        return MarketGPT(self.config, spec)
+
+    def num_parameters(self, spec: InputSpec) -> int:
+        """Return how many parameters :meth:`build` gives, without building."""
+        return count_parameters(self.config, spec)
+
+
+def count_parameters(config: MarketGPTVariant.Config, spec: InputSpec) -> int:
+    """Return the parameters of :class:`MarketGPT`, part by part."""
+    width, hidden = config.dim, config.head_dim_candle
+    kv_width = config.num_kv_heads * config.head_width
+    inputs = (sum(spec.vocab_sizes) + spec.num_continuous + sum(spec.calendar_sizes)) * width
+    attention = 2 * width * width + 2 * width * kv_width + 2 * config.head_width
+    block = attention + 3 * width * config.mlp_width + 2 * width
+    channels = len(spec.vocab_sizes)
+    candle = sum(spec.vocab_sizes[:-1]) * width + channels * width * hidden + sum(spec.vocab_sizes) * hidden
+    horizons = width * len(spec.horizons) * spec.num_bins
+    return inputs + config.num_layers * block + width + candle + horizons

@@ -1,0 +1,61 @@
+"""What is read off the trunk: the next candle, channel after channel, and returns at fixed horizons.
+
+Legend: ... leading axes, D width of the trunk, K channels, V tokens of a channel, H horizons, B bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class CandleHead(nn.Module):
+    """Exact joint law of one candle: p(gap) p(body | gap) p(upper | gap, body) p(lower | all three).
+
+    Channel k is read from h + sum over j < k of an embedding of channel j's token: the true token in
+    training, the drawn one in generation (Kronos samples it in training and so never learns the dependence).
+
+    Args:
+        width: D.
+        hidden: Hidden units of each channel's layer.
+        vocab_sizes: Tokens a channel.
+    """
+
+    def __init__(self, width: int, hidden: int, vocab_sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.vocab_sizes = tuple(vocab_sizes)
+        self.token_embeddings = nn.ModuleList(nn.Embedding(size, width) for size in self.vocab_sizes[:-1])
+        self.hidden_layers = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in self.vocab_sizes)
+        self.logits = nn.ModuleList(nn.Linear(hidden, size, bias=False) for size in self.vocab_sizes)
+
+    def forward(self, h: Tensor, targets: Tensor) -> list[Tensor]:
+        """Return K logits (..., V_k), each given the true tokens ``targets`` (..., K) before it."""
+        results = []
+        for k in range(len(self.vocab_sizes)):
+            results.append(self.channel_logits(k, h))
+            if k + 1 < len(self.vocab_sizes):
+                h = self.given(k, h, targets[..., k])
+        return results
+
+    def channel_logits(self, channel: int, h: Tensor) -> Tensor:
+        """Return the logits (..., V) of one channel from a state that holds the channels before it."""
+        return self.logits[channel](F.silu(self.hidden_layers[channel](h)))  # type: ignore[no-any-return]
+
+    def given(self, channel: int, h: Tensor, token: Tensor) -> Tensor:
+        """Return the state (..., D) after channel ``channel`` turned out to be ``token`` (...)."""
+        return h + self.token_embeddings[channel](token)  # type: ignore[no-any-return]
+
+
+class HorizonHead(nn.Module):
+    """Direct logits over the bins of the scaled return at each horizon: no sampling needed."""
+
+    def __init__(self, width: int, num_horizons: int, num_bins: int) -> None:
+        super().__init__()
+        self.shape = (num_horizons, num_bins)
+        self.linear = nn.Linear(width, num_horizons * num_bins, bias=False)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map (..., D) to (..., H, B)."""
+        return self.linear(h).unflatten(-1, self.shape)  # type: ignore[no-any-return]

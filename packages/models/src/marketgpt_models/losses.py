@@ -1,0 +1,51 @@
+"""Masked cross-entropies in nats.
+
+Legend: B batch, T time, K channels, V tokens of a channel, H horizons, N bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def candle_losses(logits: Sequence[Tensor], targets_BTK: Tensor, mask_BT: Tensor) -> Tensor:
+    """Return the mean cross-entropy of each channel, (K,), over the positions where ``mask`` is True.
+
+    Args:
+        logits: K tensors (B, T, V_k).
+        targets_BTK: Tokens of candle t + 1.
+        mask_BT: Where they count; with none at all the result is 0.
+    """
+    weight_BT = mask_BT.to(logits[0].dtype)
+    count = weight_BT.sum().clamp(min=1.0)
+    means = [
+        (F.cross_entropy(logits_BTV.flatten(0, 1), targets_BTK[..., k].flatten(), reduction="none"))
+        .mul(weight_BT.flatten())
+        .sum()
+        / count
+        for k, logits_BTV in enumerate(logits)
+    ]
+    return torch.stack(means)
+
+
+def horizon_loss(logits_BTHN: Tensor, z_BTH: Tensor, mask_BT: Tensor, edges_HN: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the horizon bins over the targets that are there.
+
+    Args:
+        logits_BTHN: Logits over the bins.
+        z_BTH: Scaled returns; NaN where there is no target.
+        mask_BT: Where targets count.
+        edges_HN: Inner edges of the bins, (H, N - 1).
+    """
+    ids_BTH = torch.stack(
+        [torch.bucketize(z_BTH[..., h].contiguous(), edges, right=True) for h, edges in enumerate(edges_HN)],
+        dim=-1,
+    )
+    counts_BTH = (mask_BT[..., None] & z_BTH.isfinite()).to(logits_BTHN.dtype)
+    ids_BTH = torch.where(counts_BTH > 0, ids_BTH, torch.zeros_like(ids_BTH))
+    losses = F.cross_entropy(logits_BTHN.flatten(0, 2), ids_BTH.flatten(), reduction="none")
+    return (losses * counts_BTH.flatten()).sum() / counts_BTH.sum().clamp(min=1.0)

@@ -1,0 +1,11 @@
+"""The variants that come with this package, registered like a third party's."""
+
+from __future__ import annotations
+
+from marketgpt_core.plugins.markers import hookimpl
+
+
+@hookimpl
+def marketgpt_model_variants() -> dict[str, str]:
+    """Return our own variants."""
+    return {"market_gpt": "marketgpt_models.gpt:MarketGPTVariant"}
