@@ -20,6 +20,9 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=BaseModel)
 
+# Of a wrong key or value, in a message.
+_MOST_CHARACTERS = 120
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
@@ -31,7 +34,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Not UTF-8, not TOML, a number of thousands of digits, or brackets without end.
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
 
 
@@ -66,7 +70,7 @@ def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
 def _toml_value(text: str) -> Any:  # noqa: ANN401 - a TOML value is any of six types
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -89,14 +93,19 @@ def load_config(cls: type[C], values: Mapping[str, Any], *, where: str) -> C:
 
 def _explain(cls: type[BaseModel], error: ValidationError, where: str) -> str:
     first, *others = error.errors(include_url=False)
-    path = [str(part) for part in first["loc"]]
+    path = [str(part)[:_MOST_CHARACTERS] for part in first["loc"]]
     key = ".".join(path) or cls.__name__
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "extra_forbidden":
         allowed = _fields_at(cls, path[:-1])
         return f"no such key {key!r} (from {where}); {hint(path[-1], allowed)}{more}"
-    given = "" if first["type"] == "missing" else f", got {first['input']!r}"
+    given = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
     return f"{key}: {first['msg']}{given} (from {where}){more}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
 
 
 def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,53 +148,76 @@ class Forecast:
         cls,
         paths: NDArray[np.float64],
         *,
-        symbols: Sequence[str],
-        as_of: NDArray[np.datetime64],
-        close: NDArray[np.float64],
         horizons: Sequence[int],
-        num_passes: int = 1,
         keep_paths: bool = False,
-        interval: Interval = Interval.DAY,
-        model_id: str = "",
-        data_fingerprint: str = "",
+        **rest: Any,  # noqa: ANN401 - passed on to from_samples, which checks them
     ) -> Forecast:
         """Summarise sampled paths.
 
         Args:
             paths: shape (N, S, T), float64: cumulative log returns after 1..T bars.
+            horizons: bars ahead, increasing, at most T.
+            keep_paths: Keep the paths in the result.
+            **rest: See :meth:`from_samples`.
+        """
+        steps = np.asarray(horizons, dtype=np.int64)
+        made = cls.from_samples(paths[:, :, steps - 1], horizons=horizons, **rest)
+        return replace(made, paths=paths) if keep_paths else made
+
+    @classmethod
+    def from_samples(
+        cls,
+        samples: NDArray[np.float64],
+        *,
+        symbols: Sequence[str],
+        as_of: NDArray[np.datetime64],
+        close: NDArray[np.float64],
+        horizons: Sequence[int],
+        num_passes: int = 1,
+        interval: Interval = Interval.DAY,
+        model_id: str = "",
+        data_fingerprint: str = "",
+    ) -> Forecast:
+        """Summarise samples of the cumulative return at each horizon.
+
+        Args:
+            samples: shape (N, S, H), float64: cumulative log returns.
             symbols: length N.
             as_of: shape (N,).
             close: shape (N,).
-            horizons: bars ahead, increasing, at most T.
+            horizons: bars ahead, increasing.
             num_passes: The S samples are this many equal blocks, one per opinion of the model (a dropout
                 pass, an ensemble member). By the law of total variance the spread of the block means is
                 epistemic (less what sampling noise alone would give) and the mean spread inside is
                 aleatoric.
-            keep_paths: Keep the paths in the result.
             interval: Length of a bar.
             model_id: Identity of the model.
             data_fingerprint: Identity of the candles.
+
+        Raises:
+            DataError: when the samples cannot be split into that many blocks.
         """
-        steps = np.asarray(horizons, dtype=np.int64)
-        ends = paths[:, :, steps - 1]
-        n, s, h = ends.shape
-        blocks = ends.reshape(n, num_passes, s // num_passes, h)
+        n, s, h = samples.shape
+        if s % num_passes:
+            raise DataError(f"{s} samples cannot be split into {num_passes} equal passes")
+        blocks = samples.reshape(n, num_passes, s // num_passes, h)
         within = blocks.var(axis=2).mean(axis=1)
-        noise = within / max(blocks.shape[2], 1)
-        between = np.maximum(blocks.mean(axis=2).var(axis=1, ddof=min(1, num_passes - 1)) - noise, 0.0)
+        between = np.zeros_like(within)
+        if num_passes > 1:
+            noise = within / blocks.shape[2]
+            between = np.maximum(blocks.mean(axis=2).var(axis=1, ddof=1) - noise, 0.0)
         levels = np.asarray(QUANTILE_LEVELS)
         return cls(
             symbols=tuple(symbols),
             as_of=as_of,
             close=close,
-            horizons=steps,
+            horizons=np.asarray(horizons, dtype=np.int64),
             levels=levels,
-            quantiles=np.moveaxis(np.quantile(ends, levels, axis=1), 0, -1),
+            quantiles=np.moveaxis(np.quantile(samples, levels, axis=1), 0, -1),
             # A tie (a flat path) is neither up nor down.
-            p_up=(ends > 0).mean(axis=1) + 0.5 * (ends == 0).mean(axis=1),
+            p_up=(samples > 0).mean(axis=1) + 0.5 * (samples == 0).mean(axis=1),
             aleatoric=np.sqrt(within),
-            epistemic=np.sqrt(between if num_passes > 1 else np.zeros_like(between)),
-            paths=paths if keep_paths else None,
+            epistemic=np.sqrt(between),
             interval=interval,
             model_id=model_id,
             data_fingerprint=data_fingerprint,

@@ -15,6 +15,8 @@ from marketgpt_core.files import read_json, sha256_of, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# What decides a forecast; reports and timings beside it may change without a new identity.
+_IDENTITY = ("model.json", "model.safetensors", "tokenizer.json")
 # What changes after a run is sealed, and what is too large to hash at every load.
 _UNSEALED = ("checkpoints", "tensorboard", "metrics.jsonl")
 
@@ -103,10 +105,11 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Identity of the sealed content: 16 hex digits over the manifest's file hashes."""
+        """Identity of the model: 16 hex digits over the hashes of the files that decide its forecasts."""
         import hashlib
 
-        text = "\n".join(f"{name} {digest}" for name, digest in sorted(self.manifest["files"].items()))
+        files = self.manifest["files"]
+        text = "\n".join(f"{name} {files.get(name)}" for name in _IDENTITY)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -1,0 +1,104 @@
+"""``marketgpt train`` and ``marketgpt evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from marketgpt_core.cli.options import json_option, print_json, progress_console
+
+
+@click.command()
+@click.option("--preset", "name", required=True, help="Preset: demo, small.")
+@click.option("--source", help="Replace the preset's source: name or name:location.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks here.")
+@click.option("--evaluate/--no-evaluate", "do_evaluate", default=True, help="Evaluate on the test part.")
+@json_option
+@click.argument("overrides", nargs=-1)
+def train(
+    *,
+    name: str,
+    source: str | None,
+    processes: int,
+    do_evaluate: bool,
+    as_json: bool,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train a preset, write a sealed run folder, evaluate it on the test part.
+
+    OVERRIDES are key.sub=value, for example optim.lr=1e-3 seed=3; run_dir=DIR says where to write.
+    """
+    from marketgpt_core.clock import SystemClock
+    from marketgpt_training.config import preset
+    from marketgpt_training.launch import launch
+    from marketgpt_training.pipeline import train as train_here
+
+    folder = next((Path(o.partition("=")[2]) for o in overrides if o.startswith("run_dir=")), None)
+    rest = tuple(o for o in overrides if not o.startswith("run_dir="))
+    config = preset(name, (*((f"data.source={source}",) if source else ()), *rest))
+    folder = folder or Path("runs") / f"{name}_{SystemClock().now():%Y%m%d_%H%M%S}"
+    if processes > 1:
+        launch(config, folder, processes=processes)
+    else:
+        train_here(config, folder)
+    progress_console().print(f"run: {folder}", highlight=False)
+    if do_evaluate:
+        _evaluate_run(folder, as_json=as_json)
+
+
+def _evaluate_run(folder: Path, *, as_json: bool) -> None:
+    from marketgpt_training.evaluation.of_run import evaluate_run
+
+    results = evaluate_run(folder)
+    _report(results, as_json=as_json)
+
+
+def _report(results: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print_json(results)
+        return
+    from rich.console import Console
+
+    from marketgpt_training.evaluation.table import results_table
+
+    Console().print(results_table(results))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--source", help="Score on other candles: name or name:location. Default: the run's own.")
+@click.option("--symbols", help="Comma-separated. Default: the run's own, or all of --source.")
+@click.option("--from", "start", help="First as-of date. Default: the first the run never saw.")
+@click.option("--to", "end", help="First as-of date left out.")
+@click.option("--every", type=click.IntRange(min=1), default=None, help="Sessions between forecasts.")
+@click.option("--samples", "num_samples", type=click.IntRange(min=20), default=None, help="Per forecast.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def evaluate(
+    *,
+    run: Path,
+    source: str | None,
+    symbols: str | None,
+    start: str | None,
+    end: str | None,
+    every: int | None,
+    num_samples: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Score RUN against random walk, EWMA-FHS and GARCH(1,1)-t on candles it never saw."""
+    from marketgpt_training.evaluation.of_run import evaluate_run
+
+    results = evaluate_run(
+        run,
+        source=source,
+        symbols=tuple(symbols.split(",")) if symbols else (),
+        start=start,
+        end=end,
+        every=every,
+        num_samples=num_samples,
+        seed=seed,
+        record=not any((source, symbols, start, end, every, num_samples, seed)),
+    )
+    _report(results, as_json=as_json)

@@ -1,0 +1,126 @@
+"""A training run's configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from importlib.resources import files
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from marketgpt_core.config import Config, apply_overrides, load_config
+from marketgpt_core.errors import ConfigError, hint
+from marketgpt_core.interval import Interval
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class ComponentConfig(Config):
+    """A plugin by name, with the options its own ``Config`` validates."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class DataConfig(Config):
+    """Which candles."""
+
+    source: str = Field(description="name or name:location, as in `marketgpt data list`")
+    symbols: tuple[str, ...] = Field(default=(), description="empty: all the source has")
+    start: date | None = None
+    end: date | None = Field(default=None, description="first date not used at all")
+    interval: Interval = Interval.DAY
+
+
+class SplitConfig(Config):
+    """Temporal split by calendar date across all symbols.
+
+    Targets dated before ``train_until`` train, before ``validation_until`` validate, the rest test. After
+    each border ``embargo_bars`` sessions are left out, so that no target of a later part overlaps one of an
+    earlier part.
+    """
+
+    train_until: date
+    validation_until: date
+    embargo_bars: int = Field(default=42, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.train_until >= self.validation_until:
+            raise ValueError(
+                f"train_until {self.train_until} must come before validation_until {self.validation_until}"
+            )
+        return self
+
+
+class OptimConfig(Config):
+    """AdamW with linear warm-up and cosine decay."""
+
+    lr: float = Field(default=2e-3, gt=0)
+    min_lr_ratio: Fraction = Field(default=0.05, description="learning rate at the end, as a share of lr")
+    warmup_steps: int = Field(default=30, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    grad_clip: float = Field(default=1.0, gt=0, description="largest global gradient norm")
+
+
+class LoopConfig(Config):
+    """How long and how much at a time."""
+
+    batch_size: int = Field(default=16, ge=1, description="windows of the global batch")
+    max_epochs: int = Field(default=10, ge=1)
+    patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
+
+
+class EvaluationConfig(Config):
+    """Evaluation on the test part when training is done."""
+
+    horizons: tuple[int, ...] = (1, 5, 10, 21, 42)
+    every: int = Field(default=5, ge=1, description="forecast every so many sessions")
+    num_samples: int = Field(default=200, ge=20)
+
+
+class TrainConfig(Config):
+    """Everything a run is decided by."""
+
+    seed: int = Field(default=0, ge=0)
+    horizons: tuple[int, ...] = Field(default=(1, 5, 10, 21, 42), description="of the direct heads, bars")
+    data: DataConfig
+    split: SplitConfig
+    tokenizer: ComponentConfig = ComponentConfig(name="ohlc")
+    model: ComponentConfig = ComponentConfig(name="market_gpt")
+    engine: ComponentConfig = ComponentConfig(name="deepspeed")
+    optim: OptimConfig = OptimConfig()
+    loop: LoopConfig = LoopConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _embargo_covers_horizons(self) -> Self:
+        longest = max((*self.horizons, *self.evaluation.horizons))
+        if self.split.embargo_bars < longest:
+            raise ValueError(
+                f"split.embargo_bars {self.split.embargo_bars} is less than the longest horizon, {longest}"
+            )
+        return self
+
+
+def preset_names() -> list[str]:
+    """Return the presets that ship with this package."""
+    folder = files("marketgpt_training") / "presets"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def preset(name: str, overrides: tuple[str, ...] = ()) -> TrainConfig:
+    """Return a preset, with ``key.sub=value`` overrides.
+
+    Raises:
+        ConfigError: for an unknown preset, key or value.
+    """
+    if name not in preset_names():
+        raise ConfigError(f"unknown preset {name!r}; {hint(name, preset_names())}")
+    text = (files("marketgpt_training") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    values = apply_overrides(tomllib.loads(text), overrides)
+    return load_config(TrainConfig, values, where=f"preset {name}" + (" and overrides" if overrides else ""))

@@ -1,0 +1,144 @@
+"""Windows over many symbols: every target once an epoch, in an order that the seed alone decides.
+
+Shape suffixes: B batch, T time, K channels, F continuous features, C calendar features, H horizons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from marketgpt_core.errors import DataError
+from marketgpt_models.features import SeriesFeatures
+from marketgpt_training.base import Batch
+
+
+class WindowDataset:
+    """Training or validation windows of ``context`` candles.
+
+    Args:
+        features: One per symbol. Row t predicts row t + 1.
+        context: Rows of a window.
+        target_start: Only targets stamped at or after this count; None counts all.
+        target_end: Only targets stamped before this count.
+
+    Raises:
+        DataError: when no target is left.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[SeriesFeatures],
+        *,
+        context: int,
+        target_start: np.datetime64 | None = None,
+        target_end: np.datetime64 | None = None,
+    ) -> None:
+        usable = [one for one in features if len(one.time) > 1]
+        if not usable:
+            raise DataError("no symbol has enough candles for a single window")
+        self.context = context
+        self._lengths = np.array([len(one.time) for one in usable])
+        self._offsets = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
+        self._tokens = np.concatenate([one.tokens for one in usable])
+        self._continuous = np.concatenate([one.continuous for one in usable])
+        self._calendar = np.concatenate([one.calendar for one in usable])
+        self._horizon_z = np.concatenate([one.horizon_z for one in usable])
+        self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
+        self.num_targets = int(self._counts.sum())
+        if not self.num_targets:
+            raise DataError("no candle lies in this part of the split")
+
+    def windows(self, rng: np.random.Generator | None) -> NDArray[np.int64]:
+        """Return (series, start) of every window of an epoch, shape (W, 2).
+
+        The windows of a series tile it without overlap. With a generator the tiling starts at a random
+        phase (start may be negative: the window's front is padding) and the order is shuffled; without one
+        the phase is 0 and the order is that of the series. Windows without a target are left out.
+        """
+        pieces = []
+        for series, length in enumerate(self._lengths):
+            phase = int(rng.integers(self.context)) if rng is not None else 0
+            starts = np.arange(-phase, length - 1, self.context)
+            pieces.append(np.stack([np.full(len(starts), series), starts], axis=1))
+        windows = np.concatenate(pieces)
+        windows = windows[[bool(self._counts[self._rows(s, a)[1]].any()) for s, a in windows]]
+        return windows if rng is None else rng.permutation(windows)
+
+    def _rows(self, series: int, start: int) -> tuple[slice, slice]:
+        length, offset = self._lengths[series], self._offsets[series]
+        first, last = max(start, 0), min(start + self.context, length - 1)
+        return slice(first - start, last - start), slice(offset + first, offset + last)
+
+    def batch(self, windows: NDArray[np.int64]) -> Batch:
+        """Return the tensors of B windows.
+
+        Keys: tokens (B,T,K), targets (B,T,K), calendar (B,T,C) int64; continuous (B,T,F), horizon_z (B,T,H)
+        float32; mask (B,T) bool. Padding is at the end, so that no real row ever attends to it.
+        """
+        size = (len(windows), self.context)
+        arrays: dict[str, NDArray[Any]] = {
+            "tokens": np.zeros((*size, self._tokens.shape[1]), dtype=np.int64),
+            "targets": np.zeros((*size, self._tokens.shape[1]), dtype=np.int64),
+            "calendar": np.zeros((*size, self._calendar.shape[1]), dtype=np.int64),
+            "continuous": np.zeros((*size, self._continuous.shape[1]), dtype=np.float32),
+            "horizon_z": np.full((*size, self._horizon_z.shape[1]), np.nan, dtype=np.float32),
+            "mask": np.zeros(size, dtype=bool),
+        }
+        for row, (series, start) in enumerate(windows):
+            _, source = self._rows(int(series), int(start))
+            n = source.stop - source.start
+            following = slice(source.start + 1, source.stop + 1)
+            counts = self._counts[source]
+            arrays["tokens"][row, :n] = self._tokens[source]
+            arrays["targets"][row, :n] = self._tokens[following]
+            arrays["calendar"][row, :n] = self._calendar[source]
+            arrays["continuous"][row, :n] = self._continuous[source]
+            arrays["horizon_z"][row, :n] = np.where(counts[:, None], self._horizon_z[source], np.nan)
+            arrays["mask"][row, :n] = counts
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def epoch(
+        self, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+    ) -> Iterator[Batch]:
+        """Yield one rank's share of a shuffled epoch.
+
+        Every rank draws the same order and takes every ``world_size``-th window of each global batch. A last
+        batch too small for every rank is filled up from the front of the order, so that ranks stay in step.
+
+        Args:
+            batch_size: Windows of the global batch.
+            seed: The run's seed.
+            epoch: From 0.
+            rank: This process.
+            world_size: Processes; must divide ``batch_size``.
+        """
+        order = self.windows(np.random.default_rng([seed, epoch]))
+        for first in range(0, len(order), batch_size):
+            chosen = order[first : first + batch_size]
+            missing = -len(chosen) % world_size
+            if missing:
+                chosen = np.concatenate([chosen, np.resize(order, (missing, 2))])
+            yield self.batch(chosen[rank::world_size])
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Return the batches of the longest epoch (the random phase can add a window a series)."""
+        most = sum(-(-(int(length) - 1 + self.context - 1) // self.context) for length in self._lengths)
+        return -(-most // batch_size)
+
+
+def _counts(
+    time: NDArray[np.datetime64], start: np.datetime64 | None, end: np.datetime64 | None
+) -> NDArray[np.bool_]:
+    target_time = time[1:]
+    counts = np.ones(len(time), dtype=bool)
+    counts[-1] = False
+    if start is not None:
+        counts[:-1] &= target_time >= start
+    if end is not None:
+        counts[:-1] &= target_time < end
+    return counts

@@ -1,0 +1,159 @@
+"""DeepSpeed: one process on a laptop, many ranks on a cluster, ZeRO 0 to 3."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import warnings
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from marketgpt_core.config import Config as BaseConfig
+from marketgpt_core.errors import ConfigError
+from marketgpt_training.base import Batch, TrainingEngine, weight_decay_groups
+from marketgpt_training.config import OptimConfig
+from marketgpt_training.engines.deepspeed_config import deepspeed_config
+from marketgpt_training.engines.torch_engine import cpu_copy, floats, to_device
+
+
+class DeepSpeedEngine(TrainingEngine):
+    """Trains through ``deepspeed.initialize``.
+
+    Under the ``deepspeed`` launcher or ``srun`` the ranks come from the environment; without one it is a
+    single rank.
+
+    Raises:
+        ConfigError: when DeepSpeed is not installed; the message names the plain engine.
+    """
+
+    class Config(BaseConfig):
+        """Options of the DeepSpeed engine."""
+
+        zero_stage: int = Field(default=0, ge=0, le=3, description="what is sharded over the ranks")
+        precision: Literal["fp32", "bf16"] = "fp32"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._options = config
+        self._deepspeed = import_deepspeed()
+        self._owns_group = not torch.distributed.is_initialized()
+        if self._owns_group:
+            _join(self._deepspeed)
+
+    def prepare(self, module: nn.Module, optim: OptimConfig, *, batch_size: int) -> None:
+        """See :class:`TrainingEngine`."""
+        self._engine, *_ = self._deepspeed.initialize(
+            model=module,
+            model_parameters=weight_decay_groups(module, optim.weight_decay),
+            config=deepspeed_config(
+                optim,
+                batch_size=batch_size,
+                world_size=self.world_size,
+                zero_stage=self._options.zero_stage,
+                precision=self._options.precision,
+            ),
+        )
+
+    def train_step(self, batch: Batch, lr: float) -> dict[str, float]:
+        """See :class:`TrainingEngine`."""
+        self._engine.train()
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = lr
+        losses: dict[str, Tensor] = self._engine(self._placed(batch))
+        self._engine.backward(losses["loss"])
+        self._engine.step()
+        norm = self._engine.get_global_grad_norm()
+        return {**floats(losses), "grad_norm": float(norm) if norm is not None else float("nan")}
+
+    @torch.no_grad()
+    def validate(self, batch: Batch) -> dict[str, float]:
+        """See :class:`TrainingEngine`."""
+        self._engine.eval()
+        return floats(self._engine(self._placed(batch)))
+
+    def _placed(self, batch: Batch) -> Batch:
+        placed = to_device(batch, self._engine.device)
+        if self._options.precision == "fp32":
+            return placed
+        return {k: v.bfloat16() if v.is_floating_point() else v for k, v in placed.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """See :class:`TrainingEngine`."""
+        # Under ZeRO 3 each rank holds a slice of every parameter; below that this gathers nothing.
+        sharded = self._options.zero_stage == 3  # noqa: PLR2004 - ZeRO's own name
+        parameters = list(self._engine.module.parameters()) if sharded else []
+        with self._deepspeed.zero.GatheredParameters(parameters, enabled=sharded):
+            return cpu_copy(self._engine.module)
+
+    @property
+    def rank(self) -> int:
+        """See :class:`TrainingEngine`."""
+        return int(torch.distributed.get_rank())
+
+    @property
+    def world_size(self) -> int:
+        """See :class:`TrainingEngine`."""
+        return int(torch.distributed.get_world_size())
+
+    def mean(self, values: list[float]) -> list[float]:
+        """See :class:`TrainingEngine`."""
+        tensor = torch.tensor(values, dtype=torch.float64, device=self._engine.device)
+        torch.distributed.all_reduce(tensor)
+        return [float(value) for value in tensor / self.world_size]
+
+    def close(self) -> None:
+        """See :class:`TrainingEngine`."""
+        if hasattr(self, "_engine"):
+            self._engine.destroy()
+        if self._owns_group and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+            # DeepSpeed keeps its own handle; without this a second engine in this process would find it.
+            self._deepspeed.comm.comm.cdb = None
+
+
+def import_deepspeed() -> Any:  # noqa: ANN401 - deepspeed is untyped
+    """Import DeepSpeed quietly.
+
+    Raises:
+        ConfigError: when it is not installed or does not import.
+    """
+    os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Deprecations inside DeepSpeed and what it imports are not the user's business.
+            warnings.simplefilter("ignore")
+            import deepspeed
+    except ImportError as error:
+        raise ConfigError(
+            f"engine 'deepspeed' cannot be used: {error}; use engine.name=torch or install deepspeed (Linux)"
+        ) from error
+    for name in ("DeepSpeed", "deepspeed"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return deepspeed
+
+
+def _join(deepspeed: Any) -> None:  # noqa: ANN401 - deepspeed is untyped
+    single = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    if single:
+        alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+        for name, value in alone.items():
+            os.environ.setdefault(name, value)
+        os.environ.setdefault("MASTER_PORT", str(_free_port()))
+    if single or not (shutil.which("g++") and shutil.which("ninja")):
+        # The shared-memory all-reduce is compiled at first use (45 s, needs g++ and ninja). One rank has
+        # nobody to reduce with, and ranks without a compiler do as well through gloo.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    deepspeed.init_distributed(dist_backend=backend, verbose=False)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

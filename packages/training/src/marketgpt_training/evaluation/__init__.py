@@ -1,0 +1,1 @@
+"""Scoring forecasts against what happened, beside what simple models would have said."""

@@ -1,0 +1,105 @@
+"""Evaluating a run folder: on its own test part, or on any other candles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marketgpt_core.cli.options import progress_console
+from marketgpt_core.config import load_config, read_toml
+from marketgpt_core.files import write_json
+from marketgpt_core.run import Run
+from marketgpt_training.config import TrainConfig
+from marketgpt_training.evaluation.evaluate import Evaluation, evaluate
+from marketgpt_training.splits import split_dates
+
+if TYPE_CHECKING:
+    from marketgpt_core.candles import Candles
+
+RESULTS_FILE = "test_results.json"
+
+
+def run_config(run: Run) -> TrainConfig:
+    """Return the resolved configuration of a run."""
+    path = run.file("config.toml")
+    return load_config(TrainConfig, read_toml(path), where=str(path))
+
+
+def evaluate_run(
+    folder: Path,
+    *,
+    source: str | None = None,
+    symbols: tuple[str, ...] = (),
+    start: str | None = None,
+    end: str | None = None,
+    every: int | None = None,
+    num_samples: int | None = None,
+    seed: int = 0,
+    record: bool = True,
+) -> dict[str, Any]:
+    """Evaluate a sealed run and return the results.
+
+    Args:
+        folder: The run's folder.
+        source: Other candles than the run's own.
+        symbols: Only these.
+        start: First as-of date; the default is the first date after the run's validation and embargo, also
+            for other candles: what the model trained on was dated before.
+        end: First as-of date left out.
+        every: Sessions between forecasts; the default is the run's own.
+        num_samples: Samples a forecast; the default is the run's own.
+        seed: Seed of the samples.
+        record: Write ``test_results.json`` into the folder and seal it anew.
+    """
+    from marketgpt_data_sources import load_candles
+
+    run = Run.open(folder)
+    config = run_config(run)
+    own = source is None
+    candles = load_candles(
+        source or config.data.source,
+        symbols=symbols or (config.data.symbols if own else ()) or None,
+        start=config.data.start if own else None,
+        end=config.data.end if own else None,
+        interval=config.data.interval,
+    )
+    evaluation = evaluate_candles(
+        run, candles, start=start, end=end, every=every, num_samples=num_samples, seed=seed
+    )
+    if record:
+        record_results(run, evaluation.results)
+    return evaluation.results
+
+
+def evaluate_candles(
+    run: Run,
+    candles: Candles,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    every: int | None = None,
+    num_samples: int | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate a sealed run on given candles; see :func:`evaluate_run`."""
+    from marketgpt_models.forecaster import load_forecaster
+
+    config = run_config(run)
+    console = progress_console()
+    return evaluate(
+        load_forecaster(run.path),
+        candles,
+        start=start or split_dates(config.split, candles).test_start,
+        end=end,
+        horizons=config.evaluation.horizons,
+        every=every or config.evaluation.every,
+        num_samples=num_samples or config.evaluation.num_samples,
+        seed=seed,
+        on_stage=lambda stage: console.print(f"evaluate: {stage}", highlight=False, style="dim"),
+    )
+
+
+def record_results(run: Run, results: dict[str, Any]) -> Run:
+    """Write ``test_results.json`` into a run and seal it anew; the model's identity stays."""
+    write_json(run.path / RESULTS_FILE, results)
+    return Run.seal(run.path, data_fingerprint=run.data_fingerprint)

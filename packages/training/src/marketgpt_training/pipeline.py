@@ -1,0 +1,223 @@
+"""From a configuration to a sealed run folder."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from marketgpt_core.candles import Candles
+from marketgpt_core.clock import Clock, SystemClock
+from marketgpt_core.config import to_toml
+from marketgpt_core.errors import ConfigError
+from marketgpt_core.files import ensure_writable_folder, write_json, write_text
+from marketgpt_core.plugins import registry
+from marketgpt_core.run import Run
+from marketgpt_training.base import TrainingEngine
+from marketgpt_training.config import TrainConfig
+from marketgpt_training.dataset import WindowDataset
+from marketgpt_training.loop import Trainer, TrainingResult
+from marketgpt_training.model_card import model_card
+from marketgpt_training.observers import Observers, RunInfo
+from marketgpt_training.splits import Split, split_dates
+
+if TYPE_CHECKING:
+    from marketgpt_core.tokens import Tokenizer
+    from marketgpt_models.base import InputSpec, ModelVariant
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a run needs before its first step; the same on every rank.
+
+    Attributes:
+        candles: All candles, test part included (never shown to what is fitted).
+        split: Borders.
+        tokenizer: Fitted on the training part.
+        spec: What the model's inputs look like.
+        variant: The model variant.
+        train: Training windows.
+        validation: Validation windows.
+    """
+
+    candles: Candles
+    split: Split
+    tokenizer: Tokenizer
+    spec: InputSpec
+    variant: ModelVariant
+    train: WindowDataset
+    validation: WindowDataset
+
+
+def load_candles(config: TrainConfig) -> Candles:
+    """Load the candles a configuration names."""
+    from marketgpt_data_sources import load_candles as load
+
+    data = config.data
+    return load(
+        data.source,
+        symbols=data.symbols or None,
+        start=data.start,
+        end=data.end,
+        interval=data.interval,
+    )
+
+
+def prepare(config: TrainConfig, candles: Candles) -> Prepared:
+    """Split, fit the tokenizer on the training part, and make windows.
+
+    Raises:
+        DataError: when a part of the split is empty or no symbol is long enough.
+        ConfigError: for options a plugin refuses.
+    """
+    from marketgpt_models.base import InputSpec
+    from marketgpt_models.features import CALENDAR_SIZES, CONTINUOUS, HorizonBins, features_of
+
+    split = split_dates(config.split, candles)
+    train_candles = candles.between(None, split.train_end)
+    tokenizer = (
+        registry("tokenizer")
+        .create(config.tokenizer.name, config.tokenizer.options, where="tokenizer.options")
+        .fit(train_candles)
+    )
+    variant = registry("model").create(config.model.name, config.model.options, where="model.options")
+    # Cut before encoding: a horizon that reaches past the border then has no target, which is the purge.
+    train = [features_of(tokenizer.encode(one), config.horizons) for one in _long_enough(train_candles)]
+    seen = candles.between(None, split.validation_end)
+    both = [features_of(tokenizer.encode(one), config.horizons) for one in _long_enough(seen)]
+    spec = InputSpec(
+        vocab_sizes=tokenizer.vocab_sizes,
+        num_continuous=len(CONTINUOUS),
+        calendar_sizes=CALENDAR_SIZES,
+        horizons=config.horizons,
+        horizon_bins=HorizonBins.fit(
+            np.concatenate([one.horizon_z for one in train]), config.horizons
+        ).to_json(),
+    )
+    context = int(variant.config.context)
+    return Prepared(
+        candles=candles,
+        split=split,
+        tokenizer=tokenizer,
+        spec=spec,
+        variant=variant,
+        train=WindowDataset(train, context=context),
+        validation=WindowDataset(
+            both, context=context, target_start=split.validation_start, target_end=split.validation_end
+        ),
+    )
+
+
+def _long_enough(candles: Candles) -> list[Any]:
+    # One candle has no predecessor: no token, nothing to learn from.
+    return [one for one in candles.values() if len(one) > 2]  # noqa: PLR2004
+
+
+def fit(config: TrainConfig, prepared: Prepared, folder: Path) -> tuple[TrainingResult, int]:
+    """Train in this process (one rank of maybe many) and return the result and the rank.
+
+    Raises:
+        ConfigError: when the batch cannot be divided among the ranks.
+    """
+    engine: TrainingEngine = registry("training-engine").create(
+        config.engine.name, config.engine.options, where="engine.options"
+    )
+    try:
+        world = engine.world_size
+        if config.loop.batch_size % world:
+            raise ConfigError(
+                f"loop.batch_size {config.loop.batch_size} is not a multiple of {world} processes"
+            )
+        torch.manual_seed(config.seed)
+        module = prepared.variant.build(prepared.spec)
+        engine.prepare(module, config.optim, batch_size=config.loop.batch_size // world)
+        info = RunInfo(
+            path=folder,
+            total_steps=prepared.train.steps_per_epoch(config.loop.batch_size) * config.loop.max_epochs,
+            num_parameters=sum(p.numel() for p in module.parameters()),
+            config=config.model_dump(mode="json"),
+        )
+        trainer = Trainer(
+            engine, config, prepared.train, prepared.validation, run=info, observers=Observers()
+        )
+        # Dropout differs by rank, or the ranks would agree on what to forget.
+        torch.manual_seed(config.seed * 1_000_003 + engine.rank)
+        return trainer.fit(), engine.rank
+    finally:
+        engine.close()
+
+
+def write_run(
+    config: TrainConfig,
+    prepared: Prepared,
+    result: TrainingResult,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+) -> Run:
+    """Write the trained run's files and seal the folder; see DESIGN's "a run's folder"."""
+    from marketgpt_models.checkpoint import save_model
+
+    clock = clock or SystemClock()
+    module = prepared.variant.build(prepared.spec)
+    module.load_state_dict(result.weights)
+    prepared.tokenizer.save(folder / "tokenizer.json")
+    save_model(
+        folder,
+        config.model.name,
+        prepared.variant.config,
+        prepared.spec,
+        module,
+        tokenizer_fingerprint=prepared.tokenizer.fingerprint(),
+    )
+    write_text(folder / "config.toml", to_toml(config.model_dump(mode="json")))
+    summary = {
+        **result.summary(),
+        "num_parameters": sum(p.numel() for p in module.parameters()),
+        "train_candles": prepared.train.num_targets,
+        "validation_candles": prepared.validation.num_targets,
+        "split": {name: str(value)[:10] for name, value in vars(prepared.split).items()},
+    }
+    write_json(folder / "training_summary.json", summary)
+    write_text(folder / "model_card.md", model_card(config, prepared.candles, summary))
+    return Run.seal(folder, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
+
+
+def train(
+    config: TrainConfig, folder: Path, *, candles: Candles | None = None, clock: Clock | None = None
+) -> Run:
+    """Train in one process from a configuration to a sealed run.
+
+    Args:
+        config: The configuration.
+        folder: Run folder; must not hold a run already.
+        candles: Use these instead of loading what the configuration names.
+        clock: Tells when.
+
+    Raises:
+        RunError: when the folder holds a run or cannot be written to.
+    """
+    claim_folder(folder)
+    prepared = prepare(config, candles if candles is not None else load_candles(config))
+    result, _ = fit(config, prepared, folder)
+    return write_run(config, prepared, result, folder, clock=clock)
+
+
+def claim_folder(folder: Path) -> None:
+    """Make sure a new run can be written to a folder.
+
+    Raises:
+        RunError: when it holds a run already or cannot be written to.
+    """
+    from marketgpt_core.errors import RunError
+    from marketgpt_core.run import MANIFEST
+
+    ensure_writable_folder(folder)
+    if (folder / MANIFEST).exists():
+        raise RunError(f"{folder} already holds a finished run; choose another folder")

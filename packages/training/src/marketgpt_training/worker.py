@@ -1,0 +1,30 @@
+"""One rank: what the ``deepspeed`` launcher starts. Its folder holds ``config.toml``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from marketgpt_core.config import load_config, read_toml
+from marketgpt_core.errors import MarketGPTError
+
+
+def main(arguments: list[str]) -> None:
+    """Train as one rank; the last argument is the run's folder (the launcher adds its own before it)."""
+    from marketgpt_training.config import TrainConfig
+    from marketgpt_training.pipeline import fit, load_candles, prepare, write_run
+
+    folder = Path(arguments[-1])
+    config = load_config(TrainConfig, read_toml(folder / "config.toml"), where=str(folder / "config.toml"))
+    prepared = prepare(config, load_candles(config))
+    result, rank = fit(config, prepared, folder)
+    if rank == 0:
+        write_run(config, prepared, result, folder)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except MarketGPTError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
