@@ -9,7 +9,7 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,9 @@ class OHLCTokenizer(Tokenizer):
         body_bins: int = Field(default=64, ge=2, le=4096)
         up_bins: int = Field(default=32, ge=1, le=4096)
         low_bins: int = Field(default=32, ge=1, le=4096)
-        tail_masses: tuple[float, ...] = Field(default=(0.01, 0.003, 0.001), max_length=16)
+        tail_masses: tuple[Annotated[float, Field(gt=0.0, lt=0.5)], ...] = Field(
+            default=(0.01, 0.003, 0.001), max_length=16
+        )
         clip: float = Field(default=20.0, ge=1.0, le=1000.0)
         fast_half_life_bars: float = Field(default=20.0, gt=0.0, le=1e6)
         slow_half_life_bars: float = Field(default=250.0, gt=0.0, le=1e6)
@@ -245,6 +247,19 @@ class OHLCTokenizer(Tokenizer):
                 for name, one in zip(CHANNELS, self.bins, strict=True)
             },
         }
+
+    def describe(self) -> dict[str, Any]:
+        """Return kind, fingerprint, prior and every bin: ends (None: no end), median and mass."""
+        described = super().describe()
+        for channel, bins in zip(described["channels"], self.bins, strict=True):
+            ends = [None, *bins.edges.tolist(), None]
+            channel["bins"] = [
+                {"token": k, "from": ends[k], "to": ends[k + 1], "median": median, "mass": mass}
+                for k, (median, mass) in enumerate(
+                    zip(bins.knots[:, NUM_KNOTS // 2].tolist(), bins.mass.tolist(), strict=True)
+                )
+            ]
+        return {"prior_sigma": self._prior_variance**0.5, **described}
 
     def fingerprint(self) -> str:
         """Return the hex sha256 of the file's content in canonical JSON."""

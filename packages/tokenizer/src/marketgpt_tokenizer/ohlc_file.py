@@ -44,7 +44,7 @@ class _Content(_Part):
     kind: Literal["ohlc"]
     format: Literal[1]
     config: dict[str, object]
-    prior_variance: Annotated[float, Field(ge=0.0, le=1e6)]
+    prior_variance: Annotated[float, Field(ge=0.0, le=1e7)]
     channels: _Channels
 
 
@@ -84,14 +84,12 @@ def _bins(channel: _Channel, name: str, clip: float, path: Path) -> ChannelBins:
         problem = "the edges do not increase"
     elif (np.diff(knots, axis=1) < 0).any():
         problem = "the knots of a bin decrease"
-    else:
-        low, high = found.bounds(clip)
-        if (knots < low[:, None]).any() or (knots > high[:, None]).any():
-            problem = "knots lie outside their bin"
-        elif name in {"up", "low"} and (knots < 0).any():
-            problem = "a wick is negative"
-        elif knots[found.atom].any():
-            problem = "the bin of zero is not an atom"
+    elif (found.encode(knots) != np.arange(len(found))[:, None]).any() or (np.abs(knots) > clip).any():
+        problem = "knots lie outside their bin"
+    elif name in {"up", "low"} and (knots < 0).any():
+        problem = "a wick is negative"
+    elif knots[found.atom].any():
+        problem = "the bin of zero is not an atom"
     if problem:
         raise DataError(f"{path} is no OHLC tokenizer: channel {name}: {problem}")
     return found
