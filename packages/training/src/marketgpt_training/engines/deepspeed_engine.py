@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -41,8 +42,7 @@ class DeepSpeedEngine(TrainingEngine):
         super().__init__(config)
         self._options = config
         self._deepspeed = import_deepspeed()
-        self._owns_group = not torch.distributed.is_initialized()
-        if self._owns_group:
+        if not torch.distributed.is_initialized():
             _join(self._deepspeed)
 
     def prepare(self, module: nn.Module, optim: OptimConfig, *, batch_size: int) -> None:
@@ -110,10 +110,6 @@ class DeepSpeedEngine(TrainingEngine):
         """See :class:`TrainingEngine`."""
         if hasattr(self, "_engine"):
             self._engine.destroy()
-        if self._owns_group and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-            # DeepSpeed keeps its own handle; without this a second engine in this process would find it.
-            self._deepspeed.comm.comm.cdb = None
 
 
 def import_deepspeed() -> Any:  # noqa: ANN401 - deepspeed is untyped
@@ -151,6 +147,13 @@ def _join(deepspeed: Any) -> None:  # noqa: ANN401 - deepspeed is untyped
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     deepspeed.init_distributed(dist_backend=backend, verbose=False)
+    # DeepSpeed keeps handles to its groups for as long as the process lives, so that is how long they live.
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _free_port() -> int:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from marketgpt_core.errors import DataError
+from marketgpt_core.plugins import registry
+from marketgpt_models.features import features_of
+from marketgpt_training.dataset import WindowDataset
+
+HORIZONS = (1, 5)
+
+
+@pytest.fixture(scope="module")
+def features(candles):
+    tokenizer = registry("tokenizer").create("ohlc").fit(candles)
+    return [features_of(tokenizer.encode(one), HORIZONS) for one in candles.values()]
+
+
+def _stamp(features, dataset_batch):
+    """Identify each counted target by its continuous inputs' bytes and its own tokens."""
+    rows = []
+    mask = dataset_batch["mask"].numpy()
+    inputs, targets = dataset_batch["continuous"].numpy(), dataset_batch["targets"].numpy()
+    for b, t in zip(*np.nonzero(mask), strict=True):
+        rows.append(inputs[b, t].tobytes() + targets[b, t].tobytes())
+    return rows
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("epoch", [0, 7])
+def test_every_target_comes_once_an_epoch_whatever_the_ranks(features, world_size, epoch):
+    dataset = WindowDataset(features, context=32)
+    seen = []
+    for rank in range(world_size):
+        for batch in dataset.epoch(8, seed=1, epoch=epoch, rank=rank, world_size=world_size):
+            seen += _stamp(features, batch)
+    expected = sum(len(one.time) - 1 for one in features)
+    assert dataset.num_targets == expected
+    # A last global batch that cannot be shared evenly repeats at most world_size - 1 windows.
+    assert len(set(seen)) == expected
+    assert len(seen) - expected <= (world_size - 1) * 32
+
+
+def test_targets_are_the_next_candles_tokens(features):
+    dataset = WindowDataset(features[:1], context=16)
+    batch = dataset.batch(np.array([[0, 10]]))
+    np.testing.assert_array_equal(batch["tokens"][0], features[0].tokens[10:26])
+    np.testing.assert_array_equal(batch["targets"][0], features[0].tokens[11:27])
+
+
+def test_orders_differ_between_epochs_and_agree_for_a_seed(features):
+    dataset = WindowDataset(features, context=32)
+    first = next(dataset.epoch(8, seed=1, epoch=0))
+    again = next(dataset.epoch(8, seed=1, epoch=0))
+    other = next(dataset.epoch(8, seed=1, epoch=1))
+    assert first["tokens"].equal(again["tokens"])
+    assert not first["tokens"].equal(other["tokens"])
+
+
+def test_a_part_counts_only_targets_dated_in_it(features):
+    start, end = np.datetime64("2018-01-08", "ns"), np.datetime64("2019-01-01", "ns")
+    dataset = WindowDataset(features, context=32, target_start=start, target_end=end)
+    expected = sum(int(((one.time[1:] >= start) & (one.time[1:] < end)).sum()) for one in features)
+    counted = sum(int(dataset.batch(dataset.windows(None))["mask"].sum()) for _ in range(1))
+    assert dataset.num_targets == expected == counted
+
+
+def test_padding_is_never_counted_and_has_no_horizon_target(features):
+    dataset = WindowDataset(features[:1], context=32)
+    batch = dataset.batch(np.array([[0, -20]]))
+    assert batch["mask"][0].tolist() == [True] * 12 + [False] * 20
+    assert batch["horizon_z"][0, 12:].isnan().all()
+
+
+def test_no_target_in_the_part_is_an_error(features):
+    with pytest.raises(DataError, match="no candle lies in this part"):
+        WindowDataset(features, context=32, target_start=np.datetime64("2030-01-01", "ns"))

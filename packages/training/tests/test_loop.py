@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from marketgpt_core.errors import RunError
+from marketgpt_training.base import TrainingEngine
+from marketgpt_training.loop import Trainer
+from marketgpt_training.observers import Observers, RunInfo
+from marketgpt_training.pipeline import prepare
+
+
+class ScriptedEngine(TrainingEngine):
+    """Validation losses as told; training losses constant."""
+
+    def __init__(self, validation, loss=1.0):
+        super().__init__(self.Config())
+        self._validation, self._loss, self.epoch, self._in_validation = validation, loss, 0, False
+
+    def prepare(self, module, optim, *, batch_size):
+        pass
+
+    def train_step(self, batch, lr):
+        if self._in_validation:
+            self.epoch, self._in_validation = self.epoch + 1, False
+        return {"loss": self._loss, "nll": self._loss, "grad_norm": 1.0}
+
+    def validate(self, batch):
+        self._in_validation = True
+        return {"loss": 0.0, "nll": self._validation[self.epoch], "horizon_nll": 0.5}
+
+    def weights(self):
+        return {"epoch": self.epoch}
+
+
+class Recorder(Observers):
+    def __init__(self):
+        self.told = []
+
+    def tell(self, hook, **values):
+        self.told.append((hook, values))
+
+
+@pytest.fixture
+def fit(make_config, candles, tmp_path):
+    def run(engine, *overrides, observers=None):
+        config = make_config(*overrides)
+        prepared = prepare(config, candles)
+        info = RunInfo(path=tmp_path, total_steps=100, num_parameters=1, config={})
+        trainer = Trainer(
+            engine, config, prepared.train, prepared.validation, run=info, observers=observers or Recorder()
+        )
+        return trainer.fit()
+
+    return run
+
+
+def test_patience_stops_and_the_best_weights_are_kept(fit):
+    result = fit(ScriptedEngine([3.0, 1.0, 2.0, 2.0, 0.5]), "loop.max_epochs=5", "loop.patience_epochs=2")
+    assert result.stopped_early
+    assert (result.best_epoch, result.best_nll, len(result.epochs)) == (2, pytest.approx(1.0), 4)
+    assert result.weights == {"epoch": 1}
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_setting_to_change(fit):
+    with pytest.raises(RunError, match=r"the loss is nan at step 1: lower optim.lr \(now 0.002\)"):
+        fit(ScriptedEngine([1.0], loss=math.nan))
+
+
+def test_metrics_are_written_line_by_line(fit, tmp_path):
+    fit(ScriptedEngine([3.0, 2.0]), "loop.max_epochs=2")
+    rows = [
+        json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    steps, epochs = ([r for r in rows if r["kind"] == kind] for kind in ("step", "epoch"))
+    assert [r["step"] for r in steps] == list(range(1, len(steps) + 1))
+    assert [r["nll"] for r in epochs] == pytest.approx([3.0, 2.0])
+    assert {"loss", "lr", "grad_norm", "candles_per_s"} <= set(steps[0])
+
+
+def test_observers_hear_the_start_every_step_and_the_end(fit):
+    recorder = Recorder()
+    fit(ScriptedEngine([3.0, 2.0]), "loop.max_epochs=2", observers=recorder)
+    hooks = [hook for hook, _ in recorder.told]
+    assert (hooks[0], hooks[-1]) == ("train_start", "train_end")
+    assert hooks.count("epoch_end") == 2
+    assert recorder.told[-1][1]["error"] is None
+
+
+def test_observers_are_told_of_a_failure(fit):
+    recorder = Recorder()
+    with pytest.raises(RunError):
+        fit(ScriptedEngine([1.0], loss=math.inf), observers=recorder)
+    assert isinstance(recorder.told[-1][1]["error"], RunError)
