@@ -42,12 +42,19 @@ def inspect(path: Path, *, show_bins: bool, as_json: bool) -> None:
 
 def _show_channel(channel: dict[str, Any], *, show_bins: bool) -> None:
     bins = channel.get("bins", [])
-    click.echo(f"\n{channel['name']}: {channel['vocabulary']} tokens")
+    click.echo(f"\n{channel['name']}: {channel['vocabulary']} tokens{_range(bins)}")
     if show_bins and bins:
         click.echo("token        from          to      median    mass")
     for one in bins if show_bins else []:
         ends = (_number(one[key]) for key in ("from", "to", "median"))
         click.echo(f"{one['token']:5d}  " + "  ".join(ends) + f"  {one['mass']:6.2%}")
+
+
+def _range(bins: list[dict[str, Any]]) -> str:
+    if not bins:
+        return ""
+    zero = sum(one["mass"] for one in bins if one["median"] == 0.0)
+    return f", medians {bins[0]['median']:.3f} to {bins[-1]['median']:.3f} sigma, {zero:.2%} exactly zero"
 
 
 def _number(value: float | None) -> str:
