@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -98,7 +98,8 @@ def _explain(cls: type[BaseModel], error: ValidationError, where: str) -> str:
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "extra_forbidden":
         allowed = _fields_at(cls, path[:-1])
-        return f"no such key {key!r} (from {where}); {hint(path[-1], allowed)}{more}"
+        known = f"; {hint(path[-1], allowed)}" if allowed else ""
+        return f"no such key {key!r} (from {where}){known}{more}"
     given = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
     return f"{key}: {first['msg']}{given} (from {where}){more}"
 
@@ -109,12 +110,19 @@ def _short(value: object) -> str:
 
 
 def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
+    """Return the fields of the section a path leads to; none where that is ambiguous."""
     for part in path:
-        field = cls.model_fields.get(part)
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        if part not in cls.model_fields:
+            continue  # the index of a list or the key of a dictionary of sections
+        annotation = cls.model_fields[part].annotation
+        models = [
+            kind
+            for kind in (annotation, *get_args(annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
+        if len(models) != 1:
             return []
-        cls = annotation
+        cls = models[0]
     return list(cls.model_fields)
 
 
@@ -130,7 +138,8 @@ def to_toml(values: Mapping[str, Any]) -> str:
 
 def _emit(values: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
     plain = {k: v for k, v in values.items() if not isinstance(v, Mapping) and v is not None}
-    if path and (plain or not values):
+    children = any(isinstance(value, Mapping) for value in values.values())
+    if path and (plain or not children):
         lines += ["", f"[{'.'.join(_toml_key(part) for part in path)}]"]
     lines += [f"{_toml_key(key)} = {_toml_text(value)}" for key, value in plain.items()]
     for key, value in values.items():
@@ -150,8 +159,14 @@ def _quote(text: str) -> str:
 def _toml_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
+    if isinstance(value, int):
+        return repr(int(value))
+    if isinstance(value, float):
+        # Not repr(value): numpy's floats are floats, and write np.float64(0.1).
+        return repr(float(value))
+    if isinstance(value, Mapping):
+        items = (f"{_toml_key(key)} = {_toml_text(item)}" for key, item in value.items() if item is not None)
+        return f"{{{', '.join(items)}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_text(item) for item in value)}]"
     return _quote(str(value))

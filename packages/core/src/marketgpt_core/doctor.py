@@ -46,7 +46,7 @@ def examine() -> list[Check]:
         try:
             found: Iterable[Check] = point.load()()
             results += list(found)
-        except Exception as error:  # noqa: BLE001 - the doctor reports, whatever breaks
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the doctor reports, whatever breaks
             reason = f"{type(error).__name__}: {error}"
             results.append(Check(f"checks of {point.name}", Health.FAIL, reason, "reinstall the package"))
     return results

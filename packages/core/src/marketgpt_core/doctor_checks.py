@@ -36,7 +36,8 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for dist in sorted({d.name: d for d in distributions()}.values(), key=lambda d: d.name):
+    # Without a name: what an interrupted pip leaves behind.
+    for dist in sorted({d.name: d for d in distributions() if d.name}.values(), key=lambda d: d.name):
         if dist.name != "marketgpt" and not dist.name.startswith("marketgpt-"):
             continue
         unmet = unmet_requirements(dist.name)

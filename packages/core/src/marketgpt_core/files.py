@@ -20,7 +20,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The file is flushed to the disk before the rename, and the folder after it.
 
     Raises:
-        RunError: when the folder cannot be written to.
+        RunError: when the folder cannot be written to, or ``path`` is a folder.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +34,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.replace(path)
+        _replace(temporary, path)
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    try:
+        temporary.replace(path)
+    except OSError as error:  # a folder of that name
+        raise RunError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -33,7 +35,7 @@ def forecast_to_frame(forecast: Forecast) -> pd.DataFrame:
 
 def forecast_from_frame(frame: pd.DataFrame) -> Forecast:
     """Read what :func:`forecast_to_frame` wrote; see :meth:`Forecast.from_frame`."""
-    names = [name for name in frame.columns if name[0] == "q" and name[1:].isdigit()]
+    names = [name for name in frame.columns if re.fullmatch(r"q\d{3}", str(name))]
     needed = ("symbol", "as_of", "horizon", "close", *_SCALARS, *_LABELS)
     missing = [name for name in needed if name not in frame.columns]
     if missing or not names:
@@ -42,11 +44,12 @@ def forecast_from_frame(frame: pd.DataFrame) -> Forecast:
         raise DataError("the forecast table is empty")
     frame = frame.sort_values(["as_of", "symbol", "horizon"], kind="stable")
     horizons = np.sort(frame["horizon"].unique()).astype(np.int64)
-    n, h = divmod(len(frame), len(horizons))[0], len(horizons)
+    h = len(horizons)
+    n = len(frame.drop_duplicates(["symbol", "as_of"]))
     if n * h != len(frame) or not np.array_equal(frame["horizon"].to_numpy(), np.tile(horizons, n)):
-        raise DataError("not a forecast table: some (symbol, as_of) pairs lack a horizon")
+        raise DataError("not a forecast table: a (symbol, as_of) pair lacks a horizon or has one twice")
     first = frame.iloc[::h]
-    as_of = pd.DatetimeIndex(first["as_of"]).tz_convert("UTC").tz_localize(None)
+    as_of = pd.DatetimeIndex(pd.to_datetime(first["as_of"], utc=True)).tz_localize(None)
     labels = {name: str(frame[name].iloc[0]) for name in _LABELS}
     return Forecast(
         symbols=tuple(str(symbol) for symbol in first["symbol"]),

@@ -59,6 +59,8 @@ def _split(frame: pd.DataFrame, symbol: str | None, origin: str) -> Iterator[tup
     lowered = _lowered(frame, origin)
     name = next((column for column in _SYMBOL_NAMES if column in lowered.columns), None)
     if name is not None:
+        if lowered[name].isna().any():
+            raise DataError(f"{int(lowered[name].isna().sum())} rows have no {name}{origin}")
         for key, piece in lowered.groupby(name, sort=False):
             yield str(key), piece
         return
@@ -95,6 +97,9 @@ def _lowered(frame: pd.DataFrame, origin: str) -> pd.DataFrame:
         raise DataError(
             f"the frame lacks {', '.join(missing)}{origin}; it has {', '.join(map(str, frame.columns))}"
         )
+    twice = sorted(set(result.columns[result.columns.duplicated()]))
+    if twice:
+        raise DataError(f"the frame has several columns named {', '.join(twice)}{origin}")
     return result
 
 
@@ -122,8 +127,11 @@ def _series(
 
 
 def _utc(stamps: pd.Series, interval: Interval, what: str) -> NDArray[np.datetime64]:
+    if pd.api.types.is_numeric_dtype(stamps):
+        # Seconds, milliseconds or 20241231? pandas would take them for nanoseconds since 1970.
+        raise DataError(f"{what}: dates are numbers ({stamps.iloc[0]}); convert them with pandas.to_datetime")
     try:
-        parsed = pd.to_datetime(stamps)
+        parsed = _parsed(stamps, interval)
     except (ValueError, TypeError) as error:
         raise DataError(f"{what}: dates cannot be read: {error}") from error
     zone = getattr(parsed.dt, "tz", None)
@@ -134,6 +142,17 @@ def _utc(stamps: pd.Series, interval: Interval, what: str) -> NDArray[np.datetim
     if not interval.is_intraday:
         parsed = parsed.dt.normalize()
     return np.ascontiguousarray(parsed.to_numpy().astype("datetime64[ns]"))
+
+
+def _parsed(stamps: pd.Series, interval: Interval) -> pd.Series:
+    try:
+        return pd.to_datetime(stamps)
+    except ValueError:
+        # A yfinance table saved as CSV: winter says -05:00, summer -04:00. A session's date is the local one.
+        if interval.is_intraday:
+            return pd.to_datetime(stamps, utc=True)
+        local = stamps.astype(str).str.replace(r"(?<=\d\d:\d\d)\s*(Z|[+-]\d\d:?\d\d)$", "", regex=True)
+        return pd.to_datetime(local)
 
 
 def _floats(frame: pd.DataFrame, name: str, what: str) -> NDArray[np.float64]:

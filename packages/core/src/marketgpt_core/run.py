@@ -57,6 +57,8 @@ class Run:
             raise RunError(f"{path / MANIFEST} is not a run's manifest: it lists no files")
         if manifest.get("format") != FORMAT:
             raise RunError(f"{path} has run format {manifest.get('format')!r}; this version reads {FORMAT}")
+        if not isinstance(manifest.get("data_fingerprint"), str):
+            raise RunError(f"{path / MANIFEST} is not a run's manifest: it has no data_fingerprint")
         for name, expected in files.items():
             cls._check(path, str(name), str(expected))
         return cls(path, manifest)
@@ -64,7 +66,8 @@ class Run:
     @staticmethod
     def _check(path: Path, name: str, expected: str) -> None:
         file = path / name
-        if not file.resolve().is_relative_to(path.resolve()):
+        # No operating system's path holds a NUL; asking for one raises.
+        if "\0" in name or not file.resolve().is_relative_to(path.resolve()):
             raise RunError(f"{path / MANIFEST} names a file outside the run: {name!r}")
         if not file.is_file():
             raise RunError(f"{path} lacks {name}, which its manifest lists")
@@ -165,6 +168,8 @@ def package_versions() -> dict[str, str]:
     numerical = {"arch", "deepspeed", "numpy", "pandas", "scipy", "torch"}
     wanted: dict[str, str] = {}
     for dist in distributions():
+        if not dist.name:  # what an interrupted pip leaves behind
+            continue
         points = dist.entry_points
         if dist.name in numerical or any(point.group.startswith("marketgpt.") for point in points):
             wanted[dist.name] = dist.version

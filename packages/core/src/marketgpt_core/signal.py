@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -37,7 +38,7 @@ class Bands:
 
     def __post_init__(self) -> None:
         values = (self.q05, self.q25, self.q50, self.q75, self.q95)
-        if not min(values) > 0 or list(values) != sorted(values) or max(values) == float("inf"):
+        if not all(0 < value < math.inf for value in values) or list(values) != sorted(values):
             raise DataError(f"bands must be positive, finite and not decrease: {values}")
 
 
@@ -87,6 +88,8 @@ class Signal:
         for name in ("as_of", "expires_at", "created_at"):
             if getattr(self, name).tzinfo is None:
                 raise DataError(f"signal.{name} must be aware (UTC), got {getattr(self, name)!r}")
+        if not 0 < self.close < math.inf:
+            raise DataError(f"signal.close must be positive and finite, got {self.close!r}")
         if self.horizon_bars < 1:
             raise DataError(f"signal.horizon_bars must be at least 1, got {self.horizon_bars}")
 
@@ -94,7 +97,7 @@ class Signal:
     def id(self) -> str:
         """Identity: one signal per symbol, as-of, horizon, model and strategy; 32 hex digits."""
         parts = (
-            self.symbol, self.as_of.isoformat(), str(self.interval), str(self.horizon_bars),
+            self.symbol, self.as_of.astimezone(UTC).isoformat(), str(self.interval), str(self.horizon_bars),
             self.model_id, self.strategy,
         )  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

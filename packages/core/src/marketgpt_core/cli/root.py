@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import click
 
@@ -15,6 +13,10 @@ from marketgpt_core.plugins.discovery import listed
 
 COMMANDS_GROUP = "marketgpt.commands"
 USER_ERROR = 2
+# A group without a subcommand shows its help; click before 8.2 does so without an exception.
+_NO_ARGUMENTS: tuple[type[Exception], ...] = tuple(
+    filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
+)
 # The order a newcomer walks; commands of plugins follow by name.
 _ORDER = (
     "demo", "data", "tokenizer", "train", "evaluate", "models", "forecast", "signals", "backtest",
@@ -40,7 +42,7 @@ class CommandGroup(click.Group):
             return None
         try:
             command = point.load()
-        except Exception as error:  # noqa: BLE001 - a broken plugin must not break the others' help
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin must not break others' help
             return _broken(cmd_name, point, error)
         if not isinstance(command, click.Command):
             return _broken(cmd_name, point, TypeError(f"{point.value} is not a click command"))
@@ -56,7 +58,7 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _broken(name: str, point: EntryPoint, error: Exception) -> click.Command:
+def _broken(name: str, point: EntryPoint, error: BaseException) -> click.Command:
     dist = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
     reason = f"command {name!r} of {dist} cannot be loaded: {type(error).__name__}: {error}"
 
@@ -96,13 +98,12 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
+        if isinstance(error, _NO_ARGUMENTS):
+            error.show()
+            sys.exit(USER_ERROR)
         _fail(error.format_message())
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except BrokenPipeError:
-        # The reader (head, less) went away; keep Python from complaining at exit.
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-        sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -70,8 +70,9 @@ def listed(group: str) -> list[tuple[Plugin, EntryPoint]]:
         plugin = Plugin(
             group=group,
             name=point.name,
-            distribution=dist.name if dist else "unknown",
-            version=dist.version if dist else "?",
+            # An interrupted pip leaves entry points without a name and a version.
+            distribution=(dist and dist.name) or "unknown",
+            version=(dist and dist.version) or "?",
             value=point.value,
         )
         found.setdefault(plugin.key, (plugin, point))
@@ -160,7 +161,8 @@ class PluginGroup:
             module = point.load()
             self._manager.register(module, name=plugin.key)
             self._manager.check_pending()
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises must harm nobody else
+        # Whatever a plugin raises, sys.exit() at import too, must harm nobody else.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             self._forget(plugin.key)
             return self.broken(plugin, error)
         return replace(plugin, status="ok")
@@ -169,7 +171,7 @@ class PluginGroup:
         if self._manager.has_plugin(key):
             self._manager.unregister(name=key)
 
-    def broken(self, plugin: Plugin, error: Exception) -> Plugin:
+    def broken(self, plugin: Plugin, error: BaseException) -> Plugin:
         """Record and report that a plugin is broken.
 
         Raises:
@@ -202,7 +204,7 @@ class PluginGroup:
             others = [other for other in self._manager.get_plugins() if other is not module]
             try:
                 values = self._manager.subset_hook_caller(hook, others)()
-            except Exception as error:  # noqa: BLE001 - see _load_one
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - see _load_one
                 self.broken(plugin, error)
                 continue
             results += [(plugin, value) for value in values]

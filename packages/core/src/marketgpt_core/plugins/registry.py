@@ -143,7 +143,7 @@ def registries() -> dict[str, Registry[Any]]:
     for point in sorted(entry_points(group=REGISTRIES_GROUP), key=lambda p: p.name):
         try:
             found[point.name] = point.load()()
-        except Exception as error:  # noqa: BLE001 - one broken package must not hide the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken package must not hide the others
             logging.getLogger(__name__).warning("registry %s is unavailable: %s", point.name, error)
     return found
 
