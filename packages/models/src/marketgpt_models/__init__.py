@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from marketgpt_models.features import SeriesFeatures, calendar_after, features_of, window
     from marketgpt_models.forecaster import GPTForecaster, load_forecaster
     from marketgpt_models.generation import sample_paths
-    from marketgpt_models.gpt import MarketGPT, MarketGPTVariant
+    from marketgpt_models.gpt import MarketGPT
+    from marketgpt_models.gpt_variant import MarketGPTVariant
     from marketgpt_models.horizon_bins import HorizonBins
 
 _HOME = {
@@ -23,7 +24,7 @@ _HOME = {
     "HorizonBins": "horizon_bins",
     "InputSpec": "base",
     "MarketGPT": "gpt",
-    "MarketGPTVariant": "gpt",
+    "MarketGPTVariant": "gpt_variant",
     "ModelVariant": "base",
     "SeriesFeatures": "features",
     "calendar_after": "features",

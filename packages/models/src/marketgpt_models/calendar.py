@@ -14,7 +14,7 @@ CALENDAR_NAMES = ("weekday", "month", "turn_of_month", "gap_days", "hour")
 # Turn of month: 0-2 first days of a month, 4-6 last days, 3 between; gap: 0 unknown or the same day, 1-7.
 CALENDAR_SIZES = (7, 12, 7, 8, 24)
 
-DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+DAY = np.timedelta64(86_400_000_000_000, "ns")
 _WEEK = 7 * DAY
 _BARS = np.array([60, 300, 3_600, 86_400, 604_800], dtype="timedelta64[s]").astype("timedelta64[ns]")
 _EDGE_DAYS = 3
@@ -23,13 +23,12 @@ _WEEKMASKS = {True: "1111111", False: "1111100"}
 
 
 def bar_of(time: NDArray[np.datetime64]) -> np.timedelta64:
-    """Return the length of one bar: the longest of 1m, 5m, 1h, 1d, 1w within the usual step; 1d for one row."""
+    """Return a bar's length: the longest of 1m, 5m, 1h, 1d, 1w within the usual step; 1d for one row."""
     if len(time) < 2:  # noqa: PLR2004 - a step needs two stamps
         return DAY
     usual = np.sort(np.diff(time).astype("timedelta64[ns]"))[(len(time) - 1) // 2]
     fitting = int(np.searchsorted(_BARS, usual, side="right"))
-    bar: np.timedelta64 = _BARS[max(fitting - 1, 0)]
-    return bar
+    return np.timedelta64(int(_BARS[max(fitting - 1, 0)].astype(np.int64)), "ns")
 
 
 def next_time(

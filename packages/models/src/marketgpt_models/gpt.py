@@ -6,16 +6,19 @@ Legend: B batch, T time, D width, K channels, F continuous inputs, C calendar fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from marketgpt_core.errors import ConfigError
-from marketgpt_models.base import InputSpec, ModelVariant
+from marketgpt_models.base import InputSpec
 from marketgpt_models.heads import CandleHead, HorizonHead
 from marketgpt_models.layers import Block, HeldDropout, rms_norm, rotary_angles
 from marketgpt_models.losses import candle_losses, horizon_loss
+
+if TYPE_CHECKING:
+    from marketgpt_models.decoding import GPTDecoder
+    from marketgpt_models.gpt_variant import MarketGPTConfig
 
 _INIT_STD = 0.02
 
@@ -46,7 +49,7 @@ class MarketGPT(nn.Module):
 
     bin_edges: Tensor
 
-    def __init__(self, config: MarketGPTVariant.Config, spec: InputSpec) -> None:
+    def __init__(self, config: MarketGPTConfig, spec: InputSpec) -> None:
         super().__init__()
         self.config = config
         self.spec = spec
@@ -71,8 +74,8 @@ class MarketGPT(nn.Module):
                 nn.init.normal_(module.weight, std=_INIT_STD)
         # An untrained network is the identity in its blocks and says "uniform" at its outputs.
         outputs: list[nn.Module] = [*self.candle_head.logits]
-        for block in self.blocks:
-            outputs += [block.attention.out, block.mlp.down]  # type: ignore[union-attr, list-item]
+        for block in self.layers():
+            outputs += [block.attention.out, block.mlp.down]
         if self.horizon_head is not None:
             outputs.append(self.horizon_head.linear)
         for module in outputs:
@@ -86,14 +89,33 @@ class MarketGPT(nn.Module):
             x_BTD = x_BTD + self.calendar_embedding(calendar_BTC)
         return self.input_dropout(x_BTD)  # type: ignore[no-any-return]
 
-    def encode(self, tokens_BTK: Tensor, continuous_BTF: Tensor, calendar_BTC: Tensor) -> Tensor:
-        """Return the normalised stream (B, T, D) after the last block; position t has seen <= t."""
+    def encode(
+        self,
+        tokens_BTK: Tensor,
+        continuous_BTF: Tensor,
+        calendar_BTC: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Return the normalised stream (B, T, D) after the last block; position t has seen <= t.
+
+        ``mask`` (B, 1, T, T), where given, says which positions may be looked at instead.
+        """
         x_BTD = self.embed(tokens_BTK, continuous_BTF, calendar_BTC)
         positions_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         cos_TR, sin_TR = rotary_angles(positions_T, self.config.head_width)
         for block in self.blocks:
-            x_BTD, _, _ = block(x_BTD, cos_TR, sin_TR)
+            x_BTD = block(x_BTD, cos_TR, sin_TR, mask)
         return self.final_norm(x_BTD)  # type: ignore[no-any-return]
+
+    def layers(self) -> list[Block]:
+        """Return the blocks, first to last."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
+    def decoder(self) -> GPTDecoder:
+        """Return what generates paths with the dropout masks held now; see ``generation``."""
+        from marketgpt_models.decoding import GPTDecoder
+
+        return GPTDecoder(self)
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Score a batch; see :class:`marketgpt_models.base.CandleModel`."""
@@ -119,75 +141,3 @@ def _bin_edges(spec: InputSpec) -> Tensor:
     if not spec.horizons:
         return torch.zeros(0, 0)
     return torch.from_numpy(HorizonBins.from_json(spec.horizon_bins).edges).float()
-
-
-class MarketGPTVariant(ModelVariant):
-    """The default variant: MarketGPT for one pool of assets, with no asset identity."""
-
-    class Config(ModelVariant.Config):
-        """Options.
-
-        Attributes:
-            num_layers: Transformer blocks.
-            dim: Width of the trunk, a multiple of 2 * num_heads.
-            num_heads: Attention heads.
-            num_kv_heads: Heads of keys and values; a divisor of num_heads.
-            mlp_ratio: Hidden units of the SwiGLU a unit of width, rounded to a multiple of 8.
-            dropout: Share of units dropped in training, and in Monte Carlo passes.
-            head_dim_candle: Hidden units of each channel in the chained candle head.
-            horizon_weight: Weight of the direct horizon heads in the loss.
-        """
-
-        num_layers: int = Field(default=4, ge=1)
-        dim: int = Field(default=96, ge=2)
-        num_heads: int = Field(default=4, ge=1)
-        num_kv_heads: int = Field(default=4, ge=1)
-        mlp_ratio: float = Field(default=8 / 3, gt=0)
-        dropout: float = Field(default=0.1, ge=0, lt=1)
-        head_dim_candle: int = Field(default=128, ge=1)
-        horizon_weight: float = Field(default=0.2, ge=0)
-
-        @model_validator(mode="after")
-        def _divide(self) -> MarketGPTVariant.Config:
-            if self.dim % (2 * self.num_heads):
-                raise ValueError(
-                    f"dim must be a multiple of 2 * num_heads = {2 * self.num_heads}, got {self.dim}"
-                )
-            if self.num_heads % self.num_kv_heads:
-                raise ValueError(f"num_kv_heads must divide num_heads = {self.num_heads}")
-            return self
-
-        @property
-        def head_width(self) -> int:
-            """Width of one attention head."""
-            return self.dim // self.num_heads
-
-        @property
-        def mlp_width(self) -> int:
-            """Hidden units of the SwiGLU."""
-            return max(8, round(self.mlp_ratio * self.dim / 8) * 8)
-
-    config: Config
-
-    def build(self, spec: InputSpec) -> MarketGPT:
-        """Return a freshly initialised :class:`MarketGPT`."""
-        if not isinstance(self.config, MarketGPTVariant.Config):
-            raise ConfigError(f"{type(self).__name__} takes its own Config, got {type(self.config).__name__}")
-        return MarketGPT(self.config, spec)
-
-    def num_parameters(self, spec: InputSpec) -> int:
-        """Return how many parameters :meth:`build` gives, without building."""
-        return count_parameters(self.config, spec)
-
-
-def count_parameters(config: MarketGPTVariant.Config, spec: InputSpec) -> int:
-    """Return the parameters of :class:`MarketGPT`, part by part."""
-    width, hidden = config.dim, config.head_dim_candle
-    kv_width = config.num_kv_heads * config.head_width
-    inputs = (sum(spec.vocab_sizes) + spec.num_continuous + sum(spec.calendar_sizes)) * width
-    attention = 2 * width * width + 2 * width * kv_width + 2 * config.head_width
-    block = attention + 3 * width * config.mlp_width + 2 * width
-    channels = len(spec.vocab_sizes)
-    candle = sum(spec.vocab_sizes[:-1]) * width + channels * width * hidden + sum(spec.vocab_sizes) * hidden
-    horizons = width * len(spec.horizons) * spec.num_bins
-    return inputs + config.num_layers * block + width + candle + horizons

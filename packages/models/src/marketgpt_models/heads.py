@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -46,6 +47,30 @@ class CandleHead(nn.Module):
     def given(self, channel: int, h: Tensor, token: Tensor) -> Tensor:
         """Return the state (..., D) after channel ``channel`` turned out to be ``token`` (...)."""
         return h + self.token_embeddings[channel](token)  # type: ignore[no-any-return]
+
+    def draw(self, h: Tensor, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """Draw candles channel after channel by the inverse cdf.
+
+        Args:
+            h: States (..., D).
+            u: Levels in [0, 1), shape (..., K): same levels, same candle.
+            temperature: Divides the logits; 1 is the law that was learned.
+
+        Returns:
+            tokens (..., K), int64.
+        """
+        tokens = []
+        for k, size in enumerate(self.vocab_sizes):
+            logits = self.channel_logits(k, h)
+            logits = logits if temperature == 1.0 else logits / temperature
+            cdf = logits.softmax(dim=-1).cumsum(dim=-1)
+            # The last sum may fall short of 1 by rounding.
+            level = u[..., k : k + 1].contiguous() * cdf[..., -1:]
+            token = torch.searchsorted(cdf, level, right=True).squeeze(-1).clamp_(max=size - 1)
+            tokens.append(token)
+            if k + 1 < len(self.vocab_sizes):
+                h = self.given(k, h, token)
+        return torch.stack(tokens, dim=-1)
 
 
 class HorizonHead(nn.Module):

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _ROTARY_BASE = 10_000.0
-_NORM_EPS = 1e-6
+NORM_EPS = 1e-6
 
 
 def rms_norm(width: int) -> nn.RMSNorm:
     """Return an RMSNorm (Zhang & Sennrich 2019)."""
-    return nn.RMSNorm(width, eps=_NORM_EPS)
+    return nn.RMSNorm(width, eps=NORM_EPS)
 
 
 class HeldDropout(nn.Module):
@@ -71,6 +71,9 @@ def rotate(x_THE: Tensor, cos_TR: Tensor, sin_TR: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Causal self-attention with rotary positions and normalised queries and keys.
 
+    Queries and keys have unit mean square; one learned gain a head sets how sharp it looks (Henry et al.
+    2020). The norm has no weight a unit, so it commutes with the rotation, which generation makes use of.
+
     Args:
         width: D.
         num_heads: Heads of the queries.
@@ -85,20 +88,19 @@ class Attention(nn.Module):
         self.head_width = width // num_heads
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * num_kv_heads * self.head_width, bias=False)
-        self.query_norm = rms_norm(self.head_width)
-        self.key_norm = rms_norm(self.head_width)
+        self.gain = nn.Parameter(torch.ones(num_heads))
         self.out = nn.Linear(width, width, bias=False)
 
     def project(self, x_BTD: Tensor, cos_TR: Tensor, sin_TR: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries (B, T, H, E), keys and values (B, T, KV heads, E), positions applied."""
         q = self.query(x_BTD).unflatten(-1, (self.num_heads, self.head_width))
         k, v = self.key_value(x_BTD).unflatten(-1, (2 * self.num_kv_heads, self.head_width)).chunk(2, dim=-2)
-        q = rotate(self.query_norm(q), cos_TR, sin_TR)
-        k = rotate(self.key_norm(k), cos_TR, sin_TR)
+        q = rotate(F.rms_norm(q, q.shape[-1:], eps=NORM_EPS) * self.gain[:, None], cos_TR, sin_TR)
+        k = rotate(F.rms_norm(k, k.shape[-1:], eps=NORM_EPS), cos_TR, sin_TR)
         return q, k, v
 
-    def attend(self, q_BTHE: Tensor, k_BTHE: Tensor, v_BTHE: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (B, T, D): causal attention, or attention where ``mask`` (B, 1, T, T) is True."""
+    def mix(self, q_BTHE: Tensor, k_BTHE: Tensor, v_BTHE: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (B, T, H * E): causal attention, or attention where ``mask`` (B, 1, T, T) is True."""
         out_BHTE = F.scaled_dot_product_attention(
             q_BTHE.transpose(1, 2),
             k_BTHE.transpose(1, 2),
@@ -107,7 +109,12 @@ class Attention(nn.Module):
             is_causal=mask is None,
             enable_gqa=self.num_kv_heads != self.num_heads,
         )
-        return self.out(out_BHTE.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return out_BHTE.transpose(1, 2).flatten(2)
+
+    def forward(self, x_BTD: Tensor, cos_TR: Tensor, sin_TR: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map the normalised stream (B, T, D) to what is added to it."""
+        q, k, v = self.project(x_BTD, cos_TR, sin_TR)
+        return self.out(self.mix(q, k, v, mask))  # type: ignore[no-any-return]
 
 
 class SwiGLU(nn.Module):
@@ -136,14 +143,8 @@ class Block(nn.Module):
         self.mlp = SwiGLU(width, hidden)
         self.mlp_dropout = HeldDropout(width, dropout)
 
-    def forward(
-        self, x_BTD: Tensor, cos_TR: Tensor, sin_TR: Tensor, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the stream (B, T, D) and this layer's keys and values (B, T, KV heads, E)."""
-        q, k, v = self.attention.project(self.attention_norm(x_BTD), cos_TR, sin_TR)
-        x_BTD = x_BTD + self.attention_dropout(self.attention.attend(q, k, v, mask))
-        return self.feed_forward(x_BTD), k, v
-
-    def feed_forward(self, x: Tensor) -> Tensor:
-        """Return the stream after the second half of the block."""
-        return x + self.mlp_dropout(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
+    def forward(self, x_BTD: Tensor, cos_TR: Tensor, sin_TR: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the stream (B, T, D); ``mask`` as in :meth:`Attention.mix`."""
+        seen = self.attention(self.attention_norm(x_BTD), cos_TR, sin_TR, mask)
+        x_BTD = x_BTD + self.attention_dropout(seen)
+        return x_BTD + self.mlp_dropout(self.mlp(self.mlp_norm(x_BTD)))  # type: ignore[no-any-return]

@@ -8,4 +8,4 @@ from marketgpt_core.plugins.markers import hookimpl
 @hookimpl
 def marketgpt_model_variants() -> dict[str, str]:
     """Return our own variants."""
-    return {"market_gpt": "marketgpt_models.gpt:MarketGPTVariant"}
+    return {"market_gpt": "marketgpt_models.gpt_variant:MarketGPTVariant"}

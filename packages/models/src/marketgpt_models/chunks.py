@@ -1,0 +1,59 @@
+"""Running independent chunks of work side by side, one thread of torch each.
+
+Decoding is many small operations: two chunks on two cores are faster than one operation split over both.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class _OneThread:
+    """Sets torch to one thread while anybody needs it; the last one out restores what was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 1
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with self._lock:
+            if self._users == 0:
+                self._before = torch.get_num_threads()
+                torch.set_num_threads(1)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    torch.set_num_threads(self._before)
+
+    @property
+    def available(self) -> int:
+        """Threads torch may use, also while they are held at one."""
+        with self._lock:
+            return self._before if self._users else torch.get_num_threads()
+
+
+_one_thread = _OneThread()
+
+
+def run_chunks(work: Callable[[Item], Result], items: Sequence[Item], *, parallel: bool) -> list[Result]:
+    """Return ``work(item)`` for each item, in order; torch's threads each take items when ``parallel``."""
+    workers = min(_one_thread.available, len(items)) if parallel else 1
+    if workers <= 1:
+        return [work(item) for item in items]
+    with _one_thread.hold(), ThreadPoolExecutor(workers, thread_name_prefix="marketgpt-paths") as pool:
+        return list(pool.map(work, items))

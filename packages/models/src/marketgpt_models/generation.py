@@ -1,0 +1,248 @@
+"""Sampling future candles: many paths a symbol, drawn candle by candle, each carrying its own volatility.
+
+Legend: N rows (a symbol at an as-of time), S samples a row, P = N * S paths, T candles of history, K
+channels, F continuous inputs, C calendar fields, D width of the trunk, L steps ahead, H horizons, B bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from marketgpt_core.tokens import Tokenizer
+from marketgpt_models.chunks import run_chunks
+from marketgpt_models.features import continuous_of
+from marketgpt_models.passes import held_pass
+from marketgpt_models.prefix import Prefix
+
+# Paths and prefixes a chunk: enough for each operation to be worth its call, few enough for the caches of
+# the processor, and bounded memory (about 40 kB a path and 100 kB a prefix at 4 layers of width 96).
+_PATHS_A_CHUNK = {"cpu": 800, "cuda": 65_536}
+_ROWS_A_CHUNK = {"cpu": 32, "cuda": 1_024}
+
+
+class PathDecoder(Protocol):
+    """What a module's ``decoder()`` returns: it encodes history once, then grows paths from it."""
+
+    def begin(
+        self,
+        tokens_NTK: Tensor,
+        continuous_NTF: Tensor,
+        calendar_NTC: Tensor,
+        valid_NT: Tensor,
+        *,
+        num_samples: int,
+        num_steps: int,
+    ) -> tuple[Tensor, Any]:
+        """Return the state (N, D) after each history, left-padded where not ``valid``, and a cache."""
+        ...
+
+    def extend(self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: Any) -> Tensor:  # noqa: ANN401 - the decoder's own
+        """Add one candle to every path and return the states (N, S, D)."""
+        ...
+
+    def draw(self, h: Tensor, u: Tensor, temperature: float) -> Tensor:
+        """Draw tokens (..., K) from states (..., D) at levels ``u`` (..., K) in [0, 1)."""
+        ...
+
+    def horizon_probabilities(self, h_ND: Tensor) -> Tensor | None:
+        """Return the direct heads' probabilities (N, H, B), or None."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PathSample:
+    """What :func:`sample_paths` returns.
+
+    Attributes:
+        log_returns: shape (N, S, L), float64: cumulative natural-log return of the close after 1..L candles.
+            The samples of one pass stand together: pass i is the i-th of ``num_passes`` equal blocks.
+        horizon_probabilities: shape (num_passes, N, H, B), float64, of the direct heads; None without.
+        next_sigma: shape (N,), float64: scale of the first candle ahead.
+    """
+
+    log_returns: NDArray[np.float64]
+    horizon_probabilities: NDArray[np.float64] | None
+    next_sigma: NDArray[np.float64]
+
+
+def sample_paths(
+    module: nn.Module,
+    tokenizer: Tokenizer,
+    prefix: Prefix,
+    *,
+    num_steps: int,
+    num_samples: int,
+    num_passes: int = 1,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> PathSample:
+    """Sample paths of future candles, the history of a row encoded once for all its paths.
+
+    Args:
+        module: In evaluation mode, with a ``decoder()`` that returns a :class:`PathDecoder`.
+        tokenizer: The one the module was trained with; it has channels ``gap`` and ``body``.
+        prefix: The histories.
+        num_steps: Candles ahead (L).
+        num_samples: Paths a row (S), a multiple of ``num_passes``.
+        num_passes: Monte Carlo dropout passes, each one thinned network; 1 means no dropout.
+        seed: Decides the masks of the passes; the draws of a row come from ``prefix.seeds``.
+        temperature: Divides the logits; 1 is the law that was learned.
+
+    Returns:
+        The paths: the same seeds give the same, whatever else is in the batch.
+    """
+    plan = _Plan(num_steps, num_samples, num_passes, seed, temperature)
+    return _sample(module, module.decoder, tokenizer, prefix, plan)  # type: ignore[arg-type]
+
+
+def sample_paths_uncached(
+    module: nn.Module,
+    tokenizer: Tokenizer,
+    prefix: Prefix,
+    *,
+    num_steps: int,
+    num_samples: int,
+    num_passes: int = 1,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> PathSample:
+    """Do what :func:`sample_paths` does, running the whole history again for every candle: a slow reference.
+
+    ``module`` needs ``encode(tokens, continuous, calendar, mask)`` instead of a fast decoder.
+    """
+    from marketgpt_models.uncached import UncachedDecoder
+
+    plan = _Plan(num_steps, num_samples, num_passes, seed, temperature)
+    return _sample(module, lambda: UncachedDecoder(module), tokenizer, prefix, plan)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    num_steps: int
+    num_samples: int
+    num_passes: int
+    seed: int
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.num_samples % self.num_passes:
+            raise ValueError(f"{self.num_samples} samples do not divide into {self.num_passes} passes")
+
+    @property
+    def samples_a_pass(self) -> int:
+        return self.num_samples // self.num_passes
+
+    def draws(self, seeds: NDArray[np.int64], number: int, num_channels: int) -> Tensor:
+        """Return the uniform draws of a pass, (N, L, S, 2 K) float32, each row's from its own generator."""
+        shape = (self.num_steps, self.samples_a_pass, 2 * num_channels)
+        draws = torch.empty(len(seeds), *shape)
+        generator = torch.Generator()
+        for row, seed in enumerate(seeds):
+            generator.manual_seed(int(seed) ^ (number << 40))
+            torch.rand(shape, generator=generator, out=draws[row])
+            # The first candle is drawn from strata: S draws of a channel fall into S equal parts, one each.
+            order = torch.rand(shape[1:], generator=generator).argsort(dim=0)
+            draws[row, 0] = (order + draws[row, 0]) / self.samples_a_pass
+        return draws.clamp_(max=1.0 - 2.0**-24)
+
+
+def _sample(
+    module: nn.Module,
+    make_decoder: Callable[[], PathDecoder],
+    tokenizer: Tokenizer,
+    prefix: Prefix,
+    plan: _Plan,
+) -> PathSample:
+    device = next(module.parameters()).device
+    paths = np.empty((len(prefix), plan.num_samples, plan.num_steps))
+    heads: list[NDArray[np.float64]] = []
+    chunks = _chunks(prefix, plan.samples_a_pass, device.type)
+    for number in range(plan.num_passes):
+        with held_pass(module, seed=plan.seed, number=number, num_passes=plan.num_passes):
+            decoder = make_decoder()
+            grow = _Growth(decoder, tokenizer, prefix, plan, number, device, paths)
+            results = run_chunks(grow, chunks, parallel=device.type == "cpu")
+        if results and results[0] is not None:
+            order = np.argsort(np.concatenate(chunks), kind="stable")
+            heads.append(np.concatenate([one for one in results if one is not None])[order])
+    return PathSample(paths, np.stack(heads) if heads else None, tokenizer.sigma(prefix.state))
+
+
+def _chunks(prefix: Prefix, samples_a_pass: int, device_type: str) -> list[NDArray[np.int64]]:
+    """Split the rows, those with padding apart: whether a row needs a mask must not depend on others."""
+    size = max(1, min(_PATHS_A_CHUNK[device_type] // samples_a_pass, _ROWS_A_CHUNK[device_type]))
+    full = prefix.valid.all(axis=1)
+    return [
+        rows[start : start + size]
+        for rows in (np.flatnonzero(full), np.flatnonzero(~full))
+        for start in range(0, len(rows), size)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Growth:
+    """Grows the paths of one pass, a chunk of rows a call, into ``paths`` (N, S, L)."""
+
+    decoder: PathDecoder
+    tokenizer: Tokenizer
+    prefix: Prefix
+    plan: _Plan
+    number: int
+    device: torch.device
+    paths: NDArray[np.float64]
+
+    @torch.inference_mode()
+    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Grow one chunk; return the direct heads' probabilities (rows, H, B)."""
+        prefix, plan = self.prefix.rows(rows), self.plan
+        h_ND, cache = self.decoder.begin(
+            *(self._tensor(getattr(prefix, name)) for name in ("tokens", "continuous", "calendar", "valid")),
+            num_samples=plan.samples_a_pass,
+            num_steps=plan.num_steps,
+        )
+        heads = self.decoder.horizon_probabilities(h_ND)
+        first = self.number * plan.samples_a_pass
+        block = slice(first, first + plan.samples_a_pass)
+        self.paths[rows, block] = self._grow(prefix, h_ND, cache)
+        return None if heads is None else heads.double().cpu().numpy()
+
+    def _grow(self, prefix: Prefix, h_ND: Tensor, cache: object) -> NDArray[np.float64]:
+        tokenizer, plan = self.tokenizer, self.plan
+        n, s, num_channels = len(prefix), plan.samples_a_pass, len(tokenizer.channel_names)
+        gap, body = (tokenizer.channel_names.index(name) for name in ("gap", "body"))
+        draws = plan.draws(prefix.seeds, self.number, num_channels)
+        levels = draws[..., :num_channels].to(self.device)
+        inside = draws[..., num_channels:].numpy()
+        calendar = self._tensor(prefix.calendar_ahead)
+        state = prefix.state.repeat(s)
+        sigma = tokenizer.sigma(state)
+        total = np.zeros(n * s)
+        grown = np.empty((n, s, plan.num_steps))
+        h_NSD = h_ND[:, None].expand(-1, s, -1)
+        for step in range(plan.num_steps):
+            tokens = self.decoder.draw(h_NSD, levels[:, step], plan.temperature)
+            values = tokenizer.values(
+                tokens.view(n * s, -1).cpu().numpy(), inside[:, step].reshape(n * s, -1)
+            )
+            total += sigma * (values[:, gap] + values[:, body])
+            grown[:, :, step] = total.reshape(n, s)
+            if step + 1 == plan.num_steps:
+                break
+            state = tokenizer.advance(state, values)
+            next_sigma = tokenizer.sigma(state)
+            continuous = continuous_of(values, sigma, next_sigma, tokenizer.slow_sigma(state))
+            sigma = next_sigma
+            h_NSD = self.decoder.extend(
+                tokens, self._tensor(continuous).view(n, s, -1), calendar[:, step], cache
+            )
+        return grown
+
+    def _tensor(self, values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)

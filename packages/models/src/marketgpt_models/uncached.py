@@ -1,0 +1,60 @@
+"""The slow way to grow paths, kept as the reference the fast one is tested against.
+
+Legend: N rows, S samples a row, P = N * S paths, T candles so far, D width, K, F, C as in ``generation``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from marketgpt_models.decoding import padding_mask
+
+
+class UncachedDecoder:
+    """Encodes every path's whole history again after each candle; see ``generation.PathDecoder``."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module: Any = module
+
+    def begin(
+        self,
+        tokens_NTK: Tensor,
+        continuous_NTF: Tensor,
+        calendar_NTC: Tensor,
+        valid_NT: Tensor,
+        *,
+        num_samples: int,
+        num_steps: int,  # noqa: ARG002 - the protocol's
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the states (N, D) and the histories so far, one copy a path."""
+        inputs = [tokens_NTK, continuous_NTF, calendar_NTC, valid_NT]
+        return self._last(inputs), [one.repeat_interleave(num_samples, dim=0) for one in inputs]
+
+    def _last(self, inputs: list[Tensor]) -> Tensor:
+        *features, valid = inputs
+        return self.module.encode(*features, padding_mask(valid))[:, -1]  # type: ignore[no-any-return]
+
+    def extend(
+        self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: list[Tensor]
+    ) -> Tensor:
+        """Append one candle to every path and return the states (N, S, D)."""
+        n, s, _ = tokens_NSK.shape
+        calendar_NSC = calendar_NC[:, None].expand(-1, s, -1)
+        valid_NS1 = torch.ones(n, s, 1, dtype=torch.bool, device=tokens_NSK.device)
+        added = (tokens_NSK, continuous_NSF, calendar_NSC)
+        for position, new in enumerate(added):
+            cache[position] = torch.cat((cache[position], new.reshape(n * s, 1, -1)), dim=1)
+        cache[-1] = torch.cat((cache[-1], valid_NS1.view(n * s, 1)), dim=1)
+        return self._last(cache).view(n, s, -1)
+
+    def draw(self, h: Tensor, u: Tensor, temperature: float) -> Tensor:
+        """Draw tokens by the module's candle head."""
+        return self.module.candle_head.draw(h, u, temperature)  # type: ignore[no-any-return]
+
+    def horizon_probabilities(self, h_ND: Tensor) -> Tensor | None:
+        """Return the direct heads' probabilities."""
+        head = self.module.horizon_head
+        return None if head is None else head(h_ND).softmax(dim=-1)
