@@ -36,16 +36,17 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    # Without a name: what an interrupted pip leaves behind.
-    for dist in sorted({d.name: d for d in distributions() if d.name}.values(), key=lambda d: d.name):
-        if dist.name != "marketgpt" and not dist.name.startswith("marketgpt-"):
+    # Without a name: what an interrupted pip leaves behind. Asking for a name reads a file.
+    found = {name: dist for dist in distributions() if (name := dist.name)}
+    for name, dist in sorted(found.items()):
+        if name != "marketgpt" and not name.startswith("marketgpt-"):
             continue
-        unmet = unmet_requirements(dist.name)
+        unmet = unmet_requirements(name)
         if unmet:
-            mend = f"pip install --upgrade {dist.name}"
-            yield Check(dist.name, Health.FAIL, f"{dist.version}, needs {', '.join(unmet)}", mend)
+            mend = f"pip install --upgrade {name}"
+            yield Check(name, Health.FAIL, f"{dist.version}, needs {', '.join(unmet)}", mend)
         else:
-            yield Check(dist.name, Health.OK, dist.version)
+            yield Check(name, Health.OK, dist.version)
 
 
 def _plugins() -> Check:

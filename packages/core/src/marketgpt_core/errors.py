@@ -48,7 +48,7 @@ def hint(name: str, known: Iterable[str]) -> str:
     Returns:
         ``"did you mean 'x'? known: a, b, x"``; without a close match only the second half.
     """
-    names = sorted(known)
+    names = sorted(str(one) for one in known)  # a StrEnum's members too, as people write them
     folded = {candidate.casefold(): candidate for candidate in names}
     close = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     guess = f"did you mean {folded[close[0]]!r}? " if close else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import distributions
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -165,12 +166,14 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of our packages, their plugins, and what decides numbers."""
-    numerical = {"arch", "deepspeed", "numpy", "pandas", "scipy", "torch"}
     wanted: dict[str, str] = {}
-    for dist in distributions():
-        if not dist.name:  # what an interrupted pip leaves behind
-            continue
-        points = dist.entry_points
-        if dist.name in numerical or any(point.group.startswith("marketgpt.") for point in points):
-            wanted[dist.name] = dist.version
+    for name in ("arch", "deepspeed", "numpy", "pandas", "scipy", "torch"):
+        with suppress(PackageNotFoundError):
+            wanted[name] = version(name)
+    points = entry_points()
+    for group in points.groups:
+        if group.startswith("marketgpt."):
+            dists = [point.dist for point in points.select(group=group)]
+            # Without a name: what an interrupted pip leaves behind.
+            wanted |= {dist.name: dist.version for dist in dists if dist and dist.name}
     return dict(sorted(wanted.items()))

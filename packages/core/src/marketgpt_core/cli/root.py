@@ -27,17 +27,22 @@ _ORDER = (
 class CommandGroup(click.Group):
     """Subcommands from the entry-point group ``marketgpt.commands``, imported when used."""
 
-    def _points(self) -> dict[str, EntryPoint]:
-        return {plugin.name: point for plugin, point in reversed(listed(COMMANDS_GROUP))}
+    def _points(self, ctx: click.Context) -> dict[str, EntryPoint]:
+        # Once an invocation: reading the metadata of a large environment takes a while.
+        if COMMANDS_GROUP not in ctx.meta:
+            found = reversed(listed(COMMANDS_GROUP))
+            ctx.meta[COMMANDS_GROUP] = {plugin.name: point for plugin, point in found}
+        points: dict[str, EntryPoint] = ctx.meta[COMMANDS_GROUP]
+        return points
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order a newcomer walks."""
         rank = {name: position for position, name in enumerate(_ORDER)}
-        return sorted(self._points(), key=lambda name: (rank.get(name, len(rank)), name))
+        return sorted(self._points(ctx), key=lambda name: (rank.get(name, len(rank)), name))
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; a broken one becomes a command that says why."""
-        point = self._points().get(cmd_name)
+        point = self._points(ctx).get(cmd_name)
         if point is None:
             return None
         try:
@@ -53,8 +58,9 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve, with a hint for an unknown name."""
         name = args[0]
-        if not name.startswith("-") and name not in self._points():
-            raise click.UsageError(f"no such command {name!r}; {hint(name, self._points())}")
+        points = self._points(ctx)
+        if not name.startswith("-") and name not in points:
+            raise click.UsageError(f"no such command {name!r}; {hint(name, points)}")
         return super().resolve_command(ctx, args)
 
 
