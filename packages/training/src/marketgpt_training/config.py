@@ -79,6 +79,9 @@ class EvaluationConfig(Config):
     horizons: tuple[int, ...] = (1, 5, 10, 21, 42)
     every: int = Field(default=5, ge=1, description="forecast every so many sessions")
     num_samples: int = Field(default=200, ge=20)
+    forecaster: dict[str, Any] = Field(
+        default_factory=dict, description="options of the model's forecaster, for example mix and num_passes"
+    )
 
 
 class TrainConfig(Config):

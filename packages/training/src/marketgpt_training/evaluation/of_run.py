@@ -87,7 +87,7 @@ def evaluate_candles(
     config = run_config(run)
     console = progress_console()
     return evaluate(
-        load_forecaster(run.path),
+        load_forecaster(run.path, **config.evaluation.forecaster),
         candles,
         start=start or split_dates(config.split, candles).test_start,
         end=end,

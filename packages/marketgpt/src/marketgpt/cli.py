@@ -1,0 +1,110 @@
+"""``marketgpt demo`` and ``marketgpt serve``."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marketgpt_core.cli.options import json_option, print_json, progress_console
+from marketgpt_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from marketgpt.demo import DemoResult
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("marketgpt-demo"), show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier demo in the folder.")
+@json_option
+@click.argument("overrides", nargs=-1)
+def demo(*, out: Path, seed: int | None, overwrite: bool, as_json: bool, overrides: tuple[str, ...]) -> None:
+    """Go the whole way on embedded real candles: offline, on a CPU, in minutes.
+
+    OVERRIDES are key.sub=value on the preset 'demo', for example loop.max_epochs=3.
+    """
+    # Mistakes first: the imports below take seconds.
+    from marketgpt.workspace import Workspace
+
+    Workspace(out).claim(overwrite=overwrite)
+    console = progress_console()
+    started = time.perf_counter()
+
+    def on_stage(text: str) -> None:
+        console.print(f"[{time.perf_counter() - started:5.0f} s] [bold]{text}[/bold]", highlight=False)
+
+    from marketgpt.demo import run_demo, summary
+
+    made = run_demo(out, seed=seed, overwrite=overwrite, overrides=overrides, on_stage=on_stage)
+    if as_json:
+        print_json(summary(made))
+        return
+    _print_table(made, time.perf_counter() - started)
+
+
+def _print_table(made: DemoResult, took_s: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from marketgpt.demo import SYMBOL, summary
+    from marketgpt_core.horizons import horizon_name
+
+    values: dict[str, Any] = summary(made)
+    category = made.candles[SYMBOL].category
+    table = Table(
+        title=f"{SYMBOL}, as of {values['signals']['as_of']}", title_justify="left", header_style="bold"
+    )
+    for heading in ("horizon", "signal", "P(up)", "CRPS / GARCH-t", "90% covers", "direction", "always up"):
+        table.add_column(heading, justify="right")
+    for horizon, signal in values["signals"]["newest"].items():
+        test = values["test"][horizon]
+        table.add_row(
+            horizon_name(int(horizon), category), signal["side"], f"{signal['p_up']:.1%}",
+            f"{test['crps_ratio']['garch_t']:.3f}", f"{test['coverage_90']:.1%}",
+            f"{test['direction_accuracy']:.1%}", f"{test['always_up_accuracy']:.1%}",
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    back, workspace = values["backtest"], made.workspace
+    console.print(
+        f"backtest after costs: {back['total_return']:+.1%} (Sharpe {back['sharpe']:.2f}); "
+        f"buy and hold {back['buy_and_hold_total_return']:+.1%} (Sharpe {back['buy_and_hold_sharpe']:.2f})\n"
+        f"monitor: {values['monitor']}\n"
+        f"report:  {workspace.report}\nrun:     {workspace.run}\nledger:  {workspace.ledger}\n"
+        f"{took_s:.0f} s. See it live: marketgpt serve {workspace.folder}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("marketgpt-demo"))
+@click.option("--ledger", help="Ledger to serve: a file or a database URL. Default: FOLDER/ledger.db.")
+@click.option("--source", help="Candles to draw: name or name:location. Default: parquet:FOLDER/candles.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+def serve(*, folder: Path, ledger: str | None, source: str | None, host: str, port: int) -> None:
+    """Serve the REST API (/v1, /docs) and the dashboard (/dashboard) over a ledger.
+
+    FOLDER is what `marketgpt demo` wrote.
+    """
+    _refuse_beyond_loopback(host)
+    from marketgpt.serve import serve as run_server
+    from marketgpt.workspace import Workspace
+
+    workspace = Workspace(folder)
+    click.echo(f"dashboard http://{host}:{port}/dashboard   API http://{host}:{port}/docs   (Ctrl-C stops)")
+    run_server(ledger or workspace.ledger, source or f"parquet:{workspace.candles}", host=host, port=port)
+
+
+def _refuse_beyond_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        # There are no API keys yet: whoever reaches the port could read every signal.
+        raise ConfigError(f"--host {host} is not a loopback address; allowed: 127.0.0.1, ::1, localhost")

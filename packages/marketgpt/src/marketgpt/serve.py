@@ -1,0 +1,65 @@
+"""REST API and dashboard in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from marketgpt_core.candles import CandleSeries
+from marketgpt_core.clock import Clock
+from marketgpt_core.errors import DataError
+from marketgpt_data_sources import open_source
+from marketgpt_monitoring.dashboard import mount_dashboard
+from marketgpt_signals.api import create_app
+from marketgpt_signals.ledger import Ledger
+
+
+def create_application(
+    ledger: Ledger, candles: Callable[[str], CandleSeries | None], *, clock: Clock | None = None
+) -> FastAPI:
+    """Return the REST API with the dashboard mounted under ``/dashboard``.
+
+    Args:
+        ledger: The ledger, only read.
+        candles: Gives a symbol's candles, or None.
+        clock: Tells the time.
+    """
+    app = create_app(ledger, clock=clock)
+    mount_dashboard(app, reader=ledger, candles=candles, clock=clock)
+    return app
+
+
+def candles_of(source: str) -> Callable[[str], CandleSeries | None]:
+    """Return a function that gives a symbol's daily candles from a source, read once each.
+
+    Raises:
+        MarketGPTError: at once, for a source that cannot be opened.
+    """
+    opened = open_source(source)
+    opened.symbols()
+
+    @lru_cache(maxsize=256)
+    def candles(symbol: str) -> CandleSeries | None:
+        try:
+            return opened.fetch([symbol])[symbol]
+        except DataError:
+            # A ledger may speak of symbols this source has never heard of: the panel says so.
+            return None
+
+    return candles
+
+
+def serve(ledger_path: Path | str, source: str, *, host: str, port: int) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        MarketGPTError: when the ledger or the source cannot be opened.
+    """
+    import uvicorn
+
+    with Ledger.open(ledger_path, must_exist=True) as ledger:
+        app = create_application(ledger, candles_of(source))
+        uvicorn.run(app, host=host, port=port, log_level="warning")
