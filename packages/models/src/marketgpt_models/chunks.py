@@ -1,6 +1,7 @@
 """Running independent chunks of work side by side, one thread of torch each.
 
-Decoding is many small operations: two chunks on two cores are faster than one operation split over both.
+Decoding is many small operations: two chunks on two cores are faster than one operation split over both, and
+on a busy machine threads that wait for each other after every operation can be ten times slower.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ class _OneThread:
 
     @property
     def available(self) -> int:
-        """Threads torch may use, also while they are held at one."""
         with self._lock:
             return self._before if self._users else torch.get_num_threads()
 
@@ -50,10 +50,15 @@ class _OneThread:
 _one_thread = _OneThread()
 
 
+def available_threads() -> int:
+    """Return how many threads torch may use, also while chunks hold it at one."""
+    return _one_thread.available
+
+
 def run_chunks(work: Callable[[Item], Result], items: Sequence[Item], *, parallel: bool) -> list[Result]:
-    """Return ``work(item)`` for each item, in order; torch's threads each take items when ``parallel``."""
-    workers = min(_one_thread.available, len(items)) if parallel else 1
-    if workers <= 1:
+    """Return ``work(item)`` for each item, in order; ``parallel``: as many at a time as torch has threads."""
+    if not parallel:
         return [work(item) for item in items]
+    workers = max(1, min(available_threads(), len(items)))
     with _one_thread.hold(), ThreadPoolExecutor(workers, thread_name_prefix="marketgpt-paths") as pool:
         return list(pool.map(work, items))

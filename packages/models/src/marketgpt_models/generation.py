@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from marketgpt_core.tokens import Tokenizer
-from marketgpt_models.chunks import run_chunks
+from marketgpt_models.chunks import available_threads, run_chunks
 from marketgpt_models.features import continuous_of
 from marketgpt_models.passes import held_pass
 from marketgpt_models.prefix import Prefix
@@ -177,7 +177,10 @@ def _sample(
 
 def _chunks(prefix: Prefix, samples_a_pass: int, device_type: str) -> list[NDArray[np.int64]]:
     """Split the rows, those with padding apart: whether a row needs a mask must not depend on others."""
-    size = max(1, min(_PATHS_A_CHUNK[device_type] // samples_a_pass, _ROWS_A_CHUNK[device_type]))
+    size = min(_PATHS_A_CHUNK[device_type] // samples_a_pass, _ROWS_A_CHUNK[device_type])
+    if device_type == "cpu":
+        size = min(size, -(-len(prefix) // available_threads()))
+    size = max(1, size)
     full = prefix.valid.all(axis=1)
     return [
         rows[start : start + size]

@@ -117,8 +117,9 @@ class HorizonBins:
         # One sorted line for all rows: row r covers r .. r + 1.
         rows = np.arange(n * h, dtype=np.float64)[:, None]
         line = (np.minimum(ends_NHB, 1.0).reshape(n * h, bins) + rows).ravel()
-        flat_u = np.clip(u, 0.0, 1.0).reshape(n * h, -1)
-        found = np.searchsorted(line, (flat_u + rows).ravel(), side="left").reshape(flat_u.shape)
+        # Just below 1, so that a bin without mass is never chosen.
+        flat_u = np.clip(u, 0.0, 1.0 - 1e-9).reshape(n * h, -1)
+        found = np.searchsorted(line, (flat_u + rows).ravel(), side="right").reshape(flat_u.shape)
         bin_id = np.clip(found - (rows * bins).astype(np.int64), 0, bins - 1)
         ends = ends_NHB.reshape(n * h, bins)
         mass = np.maximum(np.take_along_axis(p_NHB.reshape(n * h, bins), bin_id, axis=1), 1e-300)

@@ -1,0 +1,242 @@
+"""Conformance suite for model variants: subclass it, give the fixture ``implementation``, run pytest.
+
+Legend: B batch, T time, K channels, F continuous inputs, C calendar fields, H horizons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from marketgpt_models.base import InputSpec, ModelVariant
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_HORIZONS = (1, 5)
+
+
+def example_spec(horizons: tuple[int, ...] = _HORIZONS) -> InputSpec:
+    """Return a small specification: four channels, seven continuous inputs, five calendar fields."""
+    import numpy as np
+
+    from marketgpt_models.calendar import CALENDAR_SIZES
+    from marketgpt_models.horizon_bins import HorizonBins
+
+    z = np.random.default_rng(0).standard_normal((2_000, len(horizons)))
+    return InputSpec(
+        vocab_sizes=(11, 13, 7, 5),
+        num_continuous=7,
+        calendar_sizes=CALENDAR_SIZES,
+        horizons=horizons,
+        horizon_bins=HorizonBins.fit(z, horizons).to_json() if horizons else {},
+    )
+
+
+def example_batch(spec: InputSpec, *, size: int = 4, length: int = 12, seed: int = 0) -> dict[str, Tensor]:
+    """Return random windows for a specification; every target counts."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def ids(sizes: tuple[int, ...], rows: int) -> Tensor:
+        columns = [torch.randint(0, one, (size, rows), generator=generator) for one in sizes]
+        return torch.stack(columns, dim=-1)
+
+    tokens = ids(spec.vocab_sizes, length + 1)
+    return {
+        "tokens": tokens[:, :-1].contiguous(),
+        "targets": tokens[:, 1:].contiguous(),
+        "continuous": torch.randn(size, length, spec.num_continuous, generator=generator),
+        "calendar": ids(spec.calendar_sizes, length),
+        "mask": torch.ones(size, length, dtype=torch.bool),
+        "horizon_z": torch.randn(size, length, len(spec.horizons), generator=generator),
+    }
+
+
+class ModelVariantConformance:
+    """What every model variant must do; the fixture ``implementation`` gives a fresh variant."""
+
+    @pytest.fixture(autouse=True)
+    def _one_thread(self) -> Iterator[None]:
+        """Small tensors are fastest on one thread, and other tests keep theirs."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(before)
+
+    def build(self, variant: ModelVariant, spec: InputSpec, seed: int = 0) -> nn.Module:
+        """Build a module from seeded weights, in evaluation mode, no weight left at zero."""
+        import torch
+
+        torch.manual_seed(seed)
+        module = variant.build(spec).eval()
+        with torch.no_grad():
+            for weight in module.parameters():
+                # Outputs that start at zero would hide whatever flows into them.
+                weight.add_(0.05 * torch.randn_like(weight))
+        return module
+
+    def score(self, module: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Run the module without gradients."""
+        import torch
+
+        with torch.no_grad():
+            result: dict[str, Tensor] = module(batch)
+        return result
+
+    def test_is_a_model_variant(self, implementation: Any) -> None:  # noqa: ANN401 - under test
+        """It is a ModelVariant with its own Config, a context and a forecaster that can be found."""
+        assert isinstance(implementation, ModelVariant)
+        assert isinstance(implementation.config, type(implementation).Config)
+        assert implementation.config.context >= 2
+        assert hasattr(resolve_name(implementation.forecaster_class), "from_pretrained")
+
+    @pytest.mark.parametrize("horizons", [(), _HORIZONS])
+    def test_keeps_its_promised_size(self, implementation: ModelVariant, horizons: tuple[int, ...]) -> None:
+        """num_parameters(spec) is exactly what build(spec) gives."""
+        spec = example_spec(horizons)
+        built = sum(weight.numel() for weight in implementation.build(spec).parameters())
+        assert implementation.num_parameters(spec) == built
+
+    def test_gives_finite_scalars(self, implementation: ModelVariant) -> None:
+        """Forward returns the promised scalars; nll is the sum over channels; loss has a gradient."""
+        import torch
+
+        spec = example_spec()
+        module = self.build(implementation, spec)
+        result = module(example_batch(spec))
+        channels = [f"nll_{k}" for k in range(len(spec.vocab_sizes))]
+        for name in ("loss", "nll", "horizon_nll", *channels):
+            assert result[name].shape == (), f"{name} is not a scalar"
+            assert bool(torch.isfinite(result[name])), f"{name} is not finite"
+        assert not any(result[name].requires_grad for name in ("nll", "horizon_nll", *channels))
+        torch.testing.assert_close(result["nll"], torch.stack([result[name] for name in channels]).sum())
+        result["loss"].backward()
+        assert all(weight.grad is not None for weight in module.parameters() if weight.requires_grad)
+
+    def test_starts_no_better_than_chance(self, implementation: ModelVariant) -> None:
+        """On random tokens an untrained module is about as good as a uniform guess, not better."""
+        import torch
+
+        spec = example_spec()
+        torch.manual_seed(0)
+        result = self.score(implementation.build(spec).eval(), example_batch(spec, size=16))
+        uniform = float(torch.tensor(spec.vocab_sizes).double().log().sum())
+        assert uniform - 0.1 < float(result["nll"]) < uniform + 1.0
+
+    def test_never_looks_ahead(self, implementation: ModelVariant) -> None:
+        """What is said at a position does not change with any input after it."""
+        import torch
+
+        spec = example_spec()
+        module = self.build(implementation, spec)
+        batch = example_batch(spec)
+        other = example_batch(spec, seed=1)
+        for position in (0, 5, 10):
+            changed = {**batch}
+            for name in ("tokens", "continuous", "calendar"):
+                changed[name] = torch.cat((batch[name][:, : position + 1], other[name][:, position + 1 :]), 1)
+            mask = torch.zeros_like(batch["mask"])
+            mask[:, : position + 1] = True
+            before = self.score(module, {**batch, "mask": mask})
+            after = self.score(module, {**changed, "mask": mask})
+            for name in ("nll", "horizon_nll"):
+                torch.testing.assert_close(before[name], after[name], rtol=1e-6, atol=1e-6)
+
+    def test_uses_what_it_may_see(self, implementation: ModelVariant) -> None:
+        """What is said at a position changes with each kind of input at it, and with the candle before."""
+        import torch
+
+        spec = example_spec()
+        module = self.build(implementation, spec)
+        batch, other = example_batch(spec), example_batch(spec, seed=1)
+        mask = torch.zeros_like(batch["mask"])
+        mask[:, 8] = True
+        said = self.score(module, {**batch, "mask": mask})["nll"]
+        for name, position in (("tokens", 8), ("continuous", 8), ("calendar", 8), ("tokens", 7)):
+            changed = batch[name].clone()
+            changed[:, position] = other[name][:, position]
+            now = self.score(module, {**batch, name: changed, "mask": mask})["nll"]
+            assert abs(float(now - said)) > 1e-6, f"{name} at {position - 8:+d} makes no difference"
+
+    def test_channels_are_a_chain(self, implementation: ModelVariant) -> None:
+        """A channel is scored given the channels before it in the same candle, never those after it."""
+        import torch
+
+        spec = example_spec()
+        module = self.build(implementation, spec)
+        batch, other = example_batch(spec), example_batch(spec, seed=1)
+        said = self.score(module, batch)
+        for channel in range(1, len(spec.vocab_sizes)):
+            targets = batch["targets"].clone()
+            targets[..., channel] = other["targets"][..., channel]
+            now = self.score(module, {**batch, "targets": targets})
+            for before in range(channel):
+                torch.testing.assert_close(now[f"nll_{before}"], said[f"nll_{before}"], rtol=1e-6, atol=1e-6)
+
+    def test_scores_only_what_counts(self, implementation: ModelVariant) -> None:
+        """Targets where the mask is False, and NaN horizon targets, change nothing; none at all is finite."""
+        import torch
+
+        spec = example_spec()
+        module = self.build(implementation, spec)
+        batch, other = example_batch(spec), example_batch(spec, seed=1)
+        mask = batch["mask"].clone()
+        mask[:, 6:] = False
+        said = self.score(module, {**batch, "mask": mask})
+        targets, z = batch["targets"].clone(), batch["horizon_z"].clone()
+        targets[:, 6:], z[:, 6:] = other["targets"][:, 6:], float("nan")
+        now = self.score(module, {**batch, "mask": mask, "targets": targets, "horizon_z": z})
+        for name in ("nll", "horizon_nll", "loss"):
+            torch.testing.assert_close(now[name], said[name], rtol=1e-6, atol=1e-6)
+        none = self.score(module, {**batch, "mask": torch.zeros_like(mask)})
+        assert bool(torch.isfinite(none["loss"]))
+
+    def test_is_decided_by_the_seed(self, implementation: ModelVariant) -> None:
+        """The same seed builds the same module, another seed another; evaluation is deterministic."""
+        import torch
+
+        spec = example_spec()
+        batch = example_batch(spec)
+        losses = [
+            float(self.score(self.build(implementation, spec, seed), batch)["loss"]) for seed in (3, 3, 4)
+        ]
+        assert losses[0] == losses[1] != losses[2]
+        module = self.build(implementation, spec)
+        torch.testing.assert_close(self.score(module, batch), self.score(module, batch), rtol=0, atol=0)
+
+    def test_survives_its_state_dict(self, implementation: ModelVariant) -> None:
+        """The state dict holds everything that decides what is said."""
+        spec = example_spec()
+        module = self.build(implementation, spec)
+        copy = implementation.build(spec).eval()
+        copy.load_state_dict(module.state_dict())
+        batch = example_batch(spec)
+        assert float(self.score(copy, batch)["loss"]) == float(self.score(module, batch)["loss"])
+
+    def test_learns_a_pattern(self, implementation: ModelVariant) -> None:
+        """Thirty steps on a repeating pattern take a tenth off the loss at least."""
+        import torch
+
+        spec = example_spec()
+        torch.manual_seed(0)
+        module = implementation.build(spec).train()
+        batch = example_batch(spec, size=8, length=16)
+        steps = torch.arange(17) % 3
+        tokens = torch.stack([steps % size for size in spec.vocab_sizes], dim=-1).expand(8, -1, -1)
+        batch |= {"tokens": tokens[:, :-1].contiguous(), "targets": tokens[:, 1:].contiguous()}
+        optimiser = torch.optim.Adam(module.parameters(), lr=3e-3)
+        nlls = []
+        for _ in range(30):
+            optimiser.zero_grad()
+            result = module(batch)
+            result["loss"].backward()
+            optimiser.step()
+            nlls.append(float(result["nll"]))
+        assert nlls[-1] < 0.9 * nlls[0], f"nll went from {nlls[0]:.3f} to {nlls[-1]:.3f}"

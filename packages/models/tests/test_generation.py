@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import torch
+
+from marketgpt_core.symbols import Category
+from marketgpt_core.tokens import VolatilityState
+from marketgpt_models import generation
+from marketgpt_models.calendar import DAY
+from marketgpt_models.features import features_of
+from marketgpt_models.generation import sample_paths, sample_paths_uncached
+from marketgpt_models.prefix import Prefix, calendars_ahead, row_seed, windows_of
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def prefix(candles, tokenizer):
+    """Six rows of three symbols, two of them with less history than the context of 16."""
+    series = np.array([0, 0, 1, 1, 2, 2])
+    rows = np.array([9, 40, 12, 90, 100, 158])
+    every = list(candles.values())
+    features = [features_of(tokenizer.encode(one), ()) for one in every]
+    states = [tokenizer.begin(every[s][: row + 2]) for s, row in zip(series, rows, strict=True)]
+    stamps = np.array([features[s].time[row] for s, row in zip(series, rows, strict=True)])
+    return Prefix(
+        **windows_of(features, series, rows, 16),
+        calendar_ahead=calendars_ahead(stamps, Category.US, DAY, STEPS),
+        state=VolatilityState(
+            *(np.concatenate([getattr(one, name) for one in states]) for name in ("fast", "slow", "count"))
+        ),
+        seeds=np.array([row_seed(0, every[s].symbol, at) for s, at in zip(series, stamps, strict=True)]),
+    )
+
+
+def grow(module, tokenizer, prefix, sampler=sample_paths, **options):
+    given = {"num_steps": STEPS, "num_samples": 12, "num_passes": 3, "seed": 5} | options
+    return sampler(module, tokenizer, prefix, **given)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"num_kv_heads": 2}, {"num_heads": 1}], ids=["one", "many", "single"]
+)
+@pytest.mark.parametrize("passes", [1, 3])
+def test_cached_paths_are_the_uncached_ones(build, tokenizer, prefix, options, passes):
+    module = build(**options)
+    fast = grow(module, tokenizer, prefix, num_passes=passes)
+    slow = grow(module, tokenizer, prefix, sample_paths_uncached, num_passes=passes)
+    np.testing.assert_allclose(fast.log_returns, slow.log_returns, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(fast.horizon_probabilities, slow.horizon_probabilities, rtol=0, atol=1e-5)
+    assert fast.log_returns.std() > 1e-3
+
+
+def test_states_agree_at_every_step(build, tokenizer, prefix):
+    """The trunk's states themselves, not only the tokens drawn from them."""
+    from marketgpt_models.decoding import GPTDecoder
+    from marketgpt_models.uncached import UncachedDecoder
+
+    module = build()
+    inputs = [torch.from_numpy(getattr(prefix, n)) for n in ("tokens", "continuous", "calendar", "valid")]
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        pairs = [
+            (decoder, *decoder.begin(*inputs, num_samples=3, num_steps=4))
+            for decoder in (GPTDecoder(module), UncachedDecoder(module))
+        ]
+        torch.testing.assert_close(pairs[0][1], pairs[1][1], rtol=0, atol=1e-5)
+        for step in range(4):
+            tokens = torch.stack(
+                [torch.randint(0, v, (6, 3), generator=generator) for v in (3, 3, 2, 2)], dim=-1
+            )
+            continuous = torch.randn(6, 3, 7, generator=generator)
+            calendar = torch.from_numpy(prefix.calendar_ahead)[:, step]
+            fast, slow = (decoder.extend(tokens, continuous, calendar, cache) for decoder, _, cache in pairs)
+            torch.testing.assert_close(fast, slow, rtol=0, atol=1e-5)
+
+
+def test_rows_do_not_depend_on_the_batch(build, tokenizer, prefix, monkeypatch):
+    module = build()
+    together = grow(module, tokenizer, prefix).log_returns
+    for row in range(len(prefix)):
+        alone = grow(module, tokenizer, prefix.rows(np.array([row]))).log_returns
+        np.testing.assert_allclose(alone[0], together[row], rtol=0, atol=1e-6)
+    monkeypatch.setitem(generation._ROWS_A_CHUNK, "cpu", 2)
+    np.testing.assert_allclose(grow(module, tokenizer, prefix).log_returns, together, rtol=0, atol=1e-6)
+
+
+def test_threads_change_nothing(build, tokenizer, prefix):
+    module = build()
+    one = grow(module, tokenizer, prefix)
+    torch.set_num_threads(2)
+    two = grow(module, tokenizer, prefix)
+    assert torch.get_num_threads() == 2
+    np.testing.assert_allclose(one.log_returns, two.log_returns, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(one.horizon_probabilities, two.horizon_probabilities, rtol=0, atol=1e-6)
+
+
+def test_the_seed_decides(build, tokenizer, prefix):
+    from dataclasses import replace
+
+    module = build()
+    paths = grow(module, tokenizer, prefix).log_returns
+    assert np.array_equal(paths, grow(module, tokenizer, prefix).log_returns)
+    other = replace(prefix, seeds=prefix.seeds + 1)
+    assert not np.allclose(paths, grow(module, tokenizer, other).log_returns)
+
+
+def test_passes_are_distinct_opinions_and_one_pass_is_the_full_network(build, tokenizer, prefix):
+    module = build()
+    three = grow(module, tokenizer, prefix).horizon_probabilities
+    assert three.shape == (3, 6, 2, 32)
+    assert np.abs(three[0] - three[1]).max() > 1e-3
+    one = grow(module, tokenizer, prefix, num_passes=1).horizon_probabilities
+    other_seed = grow(module, tokenizer, prefix, num_passes=1, seed=6).horizon_probabilities
+    assert np.array_equal(one, other_seed)
+    assert all(layer.mask_D is None for layer in module.modules() if hasattr(layer, "mask_D"))
+
+
+def test_the_first_candle_is_drawn_from_strata(build, tokenizer, prefix):
+    """With as many samples as there are strata, each share of a uniform law is met exactly."""
+    module = build(noise=0.0)
+    paths = grow(module, tokenizer, prefix, num_samples=400, num_passes=1, num_steps=1).log_returns
+    plan = generation._Plan(1, 400, 1, 0, 1.0)
+    levels = plan.draws(prefix.seeds[:1], 0, 4)[0, 0].numpy()
+    for column in levels.T:
+        assert np.array_equal(np.sort((column * 400).astype(int)), np.arange(400))
+    assert np.abs(np.median(paths, axis=1)).max() < 0.004
+
+
+def test_an_untrained_model_gives_the_tokenizers_law(build, tokenizer, prefix):
+    """Uniform tokens: the sampled first return has the spread of uniform draws over the bins, times sigma."""
+    module = build(noise=0.0)
+    sample = grow(module, tokenizer, prefix, num_samples=3_000, num_passes=1, num_steps=1)
+    rng = np.random.default_rng(0)
+    tokens = np.stack([rng.integers(0, size, 20_000) for size in tokenizer.vocab_sizes], axis=-1)
+    values = tokenizer.values(tokens, rng.random(tokens.shape))
+    expected = (values[:, 0] + values[:, 1]).std() * sample.next_sigma
+    np.testing.assert_allclose(sample.log_returns[:, :, 0].std(axis=1), expected, rtol=0.08)
+
+
+def test_volatility_is_carried_along_each_path(build, tokenizer, prefix):
+    """An untrained model draws tokens evenly, so its paths can be rebuilt by hand from the same levels."""
+    row = prefix.rows(np.array([3]))
+    paths = grow(build(noise=0.0), tokenizer, row, num_samples=50, num_passes=1).log_returns[0]
+    draws = generation._Plan(STEPS, 50, 1, 5, 1.0).draws(row.seeds, 0, 4)[0].numpy()
+    sizes = np.array(tokenizer.vocab_sizes)
+    state, total = row.state.repeat(50), np.zeros(50)
+    for step in range(STEPS):
+        values = tokenizer.values((draws[step, :, :4] * sizes).astype(int), draws[step, :, 4:])
+        total = total + tokenizer.sigma(state) * (values[:, 0] + values[:, 1])
+        np.testing.assert_allclose(paths[:, step], total, atol=1e-6)
+        state = tokenizer.advance(state, values)
+    assert state.fast.std() > 0.02 * state.fast.mean()
+
+
+def test_samples_must_divide_into_passes(build, tokenizer, prefix):
+    with pytest.raises(ValueError, match="10 samples do not divide into 3 passes"):
+        grow(build(), tokenizer, prefix, num_samples=10)
