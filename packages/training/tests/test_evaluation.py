@@ -157,8 +157,9 @@ def test_realised_is_nan_where_the_data_end(walk):
 
 def test_pit_of_the_truth_is_uniform(walk, evaluation):
     made = evaluation.forecasts["model"]
-    values = pit(made, realised(made, walk))[:, 0]
-    values = values[np.isfinite(values)]
+    outcome = realised(made, walk)[:, 0]
+    known = np.isfinite(outcome)
+    values = pit(made.quantiles[known, 0], made.levels, outcome[known])
     assert np.abs(np.histogram(values, bins=5, range=(0, 1))[0] / len(values) - 0.2).max() < 0.05
 
 
@@ -206,3 +207,12 @@ def test_symbols_of_one_date_are_drawn_together():
 def test_no_date_in_the_range_is_an_error(walk):
     with pytest.raises(DataError, match="no candle from 2050-01-01"):
         as_of_dates(walk, "2050-01-01", None, 1)
+
+
+def test_the_random_walks_law_is_that_of_all_returns_known(walk):
+    series, rows = walk["AAA"], np.array([700, 300, 301])
+    samples = BASELINES["random_walk"](series, rows, [5], 50, np.random.default_rng(0))
+    past = np.log(series.close[5:] / series.close[:-5])
+    for i, row in enumerate(rows):
+        expected = np.quantile(past[: row - 4], (np.arange(50) + 0.5) / 50)
+        np.testing.assert_allclose(samples[i, :, 0], expected, rtol=1e-12)

@@ -48,15 +48,23 @@ def crps(forecast: Forecast, outcome: NDArray[np.float64]) -> NDArray[np.float64
     return score
 
 
-def pit(forecast: Forecast, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probability integral transform, shape (N, H), in [0, 1]; uniform when calibrated."""
-    result = np.full(outcome.shape, np.nan)
-    levels = np.concatenate([[0.0], forecast.levels, [1.0]])
-    for i, j in zip(*np.nonzero(np.isfinite(outcome)), strict=True):
-        q = forecast.quantiles[i, j]
-        knots = np.concatenate([[2 * q[0] - q[1]], q, [2 * q[-1] - q[-2]]])
-        result[i, j] = np.interp(outcome[i, j], knots, levels)
-    return result
+def pit(
+    quantiles: NDArray[np.float64], levels: NDArray[np.float64], outcome: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the probability integral transform, shape (N,), in [0, 1]; uniform when calibrated.
+
+    Linear between the quantile levels held; beyond the outermost the tail is as long as the last gap.
+
+    Args:
+        quantiles: shape (N, Q), not decreasing.
+        levels: shape (Q,).
+        outcome: shape (N,), no NaN.
+    """
+    ends = (2 * quantiles[:, :1] - quantiles[:, 1:2], 2 * quantiles[:, -1:] - quantiles[:, -2:-1])
+    knots = np.concatenate([ends[0], quantiles, ends[1]], axis=1)
+    heights = np.concatenate([[0.0], levels, [1.0]])
+    pairs = zip(outcome, knots, strict=True)
+    return np.array([np.interp(value, row, heights) for value, row in pairs])
 
 
 def horizon_scores(forecast: Forecast, outcome: NDArray[np.float64], position: int) -> dict[str, Any]:
@@ -77,7 +85,7 @@ def horizon_scores(forecast: Forecast, outcome: NDArray[np.float64], position: i
             forecast.quantile(level)[known, position] for level in (0.5 - share / 2, 0.5 + share / 2)
         )
         coverage[f"{share:.2f}"] = float(((moved >= low) & (moved <= high)).mean())
-    transform = pit(forecast, outcome)[known, position]
+    transform = pit(forecast.quantiles[known, position], forecast.levels, moved)
     reliability = reliability_bins(p_up, is_up)
     weights = np.array([row["count"] for row in reliability]) / len(p_up)
     gaps = np.array([abs(row["forecast"] - row["observed"]) for row in reliability])
