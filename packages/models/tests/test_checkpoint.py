@@ -53,6 +53,20 @@ def test_weights_of_another_shape_are_refused(load, run_folder):
     refused(load, r"is torch.float32 \[.*16\], the model has")
 
 
+def test_a_description_of_a_giant_is_refused_before_it_is_built(load, run_folder):
+    content = json.loads((run_folder / "model.json").read_text())
+    edit(run_folder, config=content["config"] | {"dim": 1_000_000})
+    refused(load, r"holds [\d,]+ numbers, .* describes [\d,]{15,}")
+
+
+def test_loading_leaves_the_random_numbers_alone(load):
+    torch.manual_seed(4)
+    expected = torch.rand(3)
+    torch.manual_seed(4)
+    load()
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_missing_and_surplus_weights_are_refused(load, run_folder):
     content = json.loads((run_folder / "model.json").read_text())
     edit(run_folder, config=content["config"] | {"num_layers": 3})

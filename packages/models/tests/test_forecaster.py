@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from marketgpt_core import Candles, ConfigError, DataError, Forecaster, RunError
+from marketgpt_core import Candles, ConfigError, DataError, Forecaster, RunError, registry
 from marketgpt_core.symbols import Category
 from marketgpt_core.testing import make_candles
 from marketgpt_models import GPTForecaster, load_forecaster
@@ -123,6 +123,17 @@ def test_too_little_history_everywhere_says_how_much_it_takes(forecaster, candle
 def test_horizons_must_increase(forecaster, candles, horizons):
     with pytest.raises(ConfigError, match="horizons must increase"):
         forecast(forecaster, candles, horizons=horizons)
+
+
+def test_no_dates_at_all_are_refused(forecaster, candles):
+    with pytest.raises(ConfigError, match="names no date"):
+        forecast(forecaster, candles, as_of=[])
+
+
+def test_a_tokenizer_of_other_tokens_is_refused(build, spec, candles):
+    other = registry("tokenizer").create("ohlc", {"gap_bins": 4}).fit(candles)
+    with pytest.raises(RunError, match="the tokenizer has vocabularies"):
+        GPTForecaster(build(), other, spec, context=16, model_id="x")
 
 
 def test_the_seed_decides(forecaster, candles):

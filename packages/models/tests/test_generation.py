@@ -82,6 +82,8 @@ def test_rows_do_not_depend_on_the_batch(build, tokenizer, prefix, monkeypatch):
         np.testing.assert_allclose(alone[0], together[row], rtol=0, atol=1e-6)
     monkeypatch.setitem(generation._ROWS_A_CHUNK, "cpu", 2)
     np.testing.assert_allclose(grow(module, tokenizer, prefix).log_returns, together, rtol=0, atol=1e-6)
+    monkeypatch.setitem(generation._BYTES_A_CHUNK, "cpu", 1)
+    np.testing.assert_allclose(grow(module, tokenizer, prefix).log_returns, together, rtol=0, atol=1e-6)
 
 
 def test_threads_change_nothing(build, tokenizer, prefix):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
 FORMAT = 1
+# A description that asks for so many times what the file holds is damaged or hostile.
+_FAR_TOO_MANY = 16
 _KEYS = ("format", "variant", "config", "spec", "tokenizer_fingerprint")
 
 
@@ -80,13 +82,30 @@ def load_model(
     try:
         variant = models().create(str(content["variant"]), content["config"], where=str(folder / MODEL_JSON))
         spec = InputSpec.model_validate(content["spec"])
-        module = variant.build(spec)
     except (MarketGPTError, ValueError) as error:
         if isinstance(error, MarketGPTError) and not isinstance(error, DataError):
             raise
         raise RunError(f"{folder / MODEL_JSON} describes no model: {_one_line(error)}") from error
-    _load_weights(module, folder / WEIGHTS)
-    return variant, spec, module.eval()
+    return variant, spec, _build(variant, spec, folder).eval()
+
+
+def _build(variant: ModelVariant, spec: InputSpec, folder: Path) -> nn.Module:
+    """Build the module and put the weights in; what the file cannot fill is never allocated."""
+    import torch
+
+    path = folder / WEIGHTS
+    tensors = _read_weights(path)
+    promised, held = variant.num_parameters(spec), sum(tensor.numel() for tensor in tensors.values())
+    if promised > _FAR_TOO_MANY * max(held, 1):
+        raise RunError(f"{path} holds {held:,} numbers, {folder / MODEL_JSON} describes {promised:,}")
+    try:
+        # Fresh weights are drawn only to be overwritten: the caller's random numbers must not notice.
+        with torch.random.fork_rng(devices=[]):
+            module = variant.build(spec)
+    except (MarketGPTError, ValueError) as error:
+        raise RunError(f"{folder / MODEL_JSON} describes no model: {_one_line(error)}") from error
+    _fill(module, tensors, path)
+    return module
 
 
 def read_model_json(folder: Path) -> Mapping[str, Any]:
@@ -107,8 +126,7 @@ def read_model_json(folder: Path) -> Mapping[str, Any]:
     return content
 
 
-def _load_weights(module: nn.Module, path: Path) -> None:
-    tensors = _read_weights(path)
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     wanted = module.state_dict()
     if missing := sorted(wanted.keys() - tensors.keys()):
         raise RunError(f"{path} lacks {_few(missing)}")

@@ -155,6 +155,11 @@ class GPTDecoder:
             x += module.calendar_embedding(calendar)
         return x if self.input_mask is None else x.mul_(self.input_mask)
 
+    def path_bytes(self, num_steps: int) -> int:
+        """Return what one path of ``num_steps`` takes in the cache."""
+        floats = 2 * sum(block.num_kv_heads * block.head_width for block in self.blocks)
+        return 4 * floats * num_steps
+
     def begin(
         self,
         tokens_NTK: Tensor,

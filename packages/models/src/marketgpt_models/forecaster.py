@@ -19,7 +19,7 @@ from pydantic import Field
 
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.config import Config, load_config
-from marketgpt_core.errors import ConfigError, DataError
+from marketgpt_core.errors import ConfigError, DataError, RunError
 from marketgpt_core.forecast import Forecast, Forecaster
 from marketgpt_core.run import Run
 from marketgpt_core.times import Moment, to_datetime64
@@ -118,6 +118,7 @@ class GPTForecaster:
         model_id: str,
         config: Config | None = None,
     ) -> None:
+        _check_fit(tokenizer, spec)
         self.config = config or self.Config()
         self.module = module.to(_device(self.config.device)).eval()
         self.tokenizer = tokenizer
@@ -177,6 +178,8 @@ class GPTForecaster:
         steps = _horizons(horizons)
         if num_samples < 1:
             raise ConfigError(f"num_samples must be at least 1, got {num_samples}")
+        if as_of is not None and not len(as_of):
+            raise ConfigError("as_of names no date; None means each symbol's last candle")
         known = candles if as_of is None else candles.until(max(to_datetime64(one) for one in as_of))
         rows = self._rows(known, as_of)
         passes = min(self.config.num_passes, num_samples)
@@ -286,6 +289,17 @@ class GPTForecaster:
             calendar_ahead=np.concatenate(ahead),
             state=_states(self.tokenizer, rows),
             seeds=np.array([row_seed(seed, row.series.symbol, row.as_of) for row in rows], dtype=np.int64),
+        )
+
+
+def _check_fit(tokenizer: Tokenizer, spec: InputSpec) -> None:
+    """Refuse a tokenizer whose tokens are not the model's, or that has no close to follow."""
+    if tuple(tokenizer.vocab_sizes) != spec.vocab_sizes:
+        ours, theirs = list(spec.vocab_sizes), list(tokenizer.vocab_sizes)
+        raise RunError(f"the tokenizer has vocabularies {theirs}, the model {ours}")
+    if missing := {"gap", "body"} - set(tokenizer.channel_names):
+        raise RunError(
+            f"paths need the channels gap and body; the tokenizer lacks {', '.join(sorted(missing))}"
         )
 
 

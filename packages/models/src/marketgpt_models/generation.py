@@ -21,14 +21,19 @@ from marketgpt_models.features import continuous_of
 from marketgpt_models.passes import held_pass
 from marketgpt_models.prefix import Prefix
 
-# Paths and prefixes a chunk: enough for each operation to be worth its call, few enough for the caches of
-# the processor, and bounded memory (about 40 kB a path and 100 kB a prefix at 4 layers of width 96).
+# Paths and prefixes a chunk: enough for each operation to be worth its call, few enough for the processor's
+# caches; and a bound on the memory of larger models.
 _PATHS_A_CHUNK = {"cpu": 800, "cuda": 65_536}
 _ROWS_A_CHUNK = {"cpu": 32, "cuda": 1_024}
+_BYTES_A_CHUNK = {"cpu": 1 << 26, "cuda": 1 << 32}
 
 
 class PathDecoder(Protocol):
     """What a module's ``decoder()`` returns: it encodes history once, then grows paths from it."""
+
+    def path_bytes(self, num_steps: int) -> int:
+        """Return what one path of ``num_steps`` takes in the cache: it bounds the paths grown at a time."""
+        ...
 
     def begin(
         self,
@@ -163,10 +168,10 @@ def _sample(
     device = next(module.parameters()).device
     paths = np.empty((len(prefix), plan.num_samples, plan.num_steps))
     heads: list[NDArray[np.float64]] = []
-    chunks = _chunks(prefix, plan.samples_a_pass, device.type)
     for number in range(plan.num_passes):
         with held_pass(module, seed=plan.seed, number=number, num_passes=plan.num_passes):
             decoder = make_decoder()
+            chunks = _chunks(prefix, plan, decoder.path_bytes(plan.num_steps), device.type)
             grow = _Growth(decoder, tokenizer, prefix, plan, number, device, paths)
             results = run_chunks(grow, chunks, parallel=device.type == "cpu")
         if results and results[0] is not None:
@@ -175,9 +180,10 @@ def _sample(
     return PathSample(paths, np.stack(heads) if heads else None, tokenizer.sigma(prefix.state))
 
 
-def _chunks(prefix: Prefix, samples_a_pass: int, device_type: str) -> list[NDArray[np.int64]]:
+def _chunks(prefix: Prefix, plan: _Plan, path_bytes: int, device_type: str) -> list[NDArray[np.int64]]:
     """Split the rows, those with padding apart: whether a row needs a mask must not depend on others."""
-    size = min(_PATHS_A_CHUNK[device_type] // samples_a_pass, _ROWS_A_CHUNK[device_type])
+    paths = min(_PATHS_A_CHUNK[device_type], _BYTES_A_CHUNK[device_type] // path_bytes)
+    size = min(paths // plan.samples_a_pass, _ROWS_A_CHUNK[device_type])
     if device_type == "cpu":
         size = min(size, -(-len(prefix) // available_threads()))
     size = max(1, size)
