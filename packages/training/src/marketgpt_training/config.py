@@ -70,6 +70,7 @@ class LoopConfig(Config):
 
     batch_size: int = Field(default=16, ge=1, description="windows of the global batch")
     max_epochs: int = Field(default=10, ge=1)
+    threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
 
 

@@ -66,7 +66,7 @@ class MetricsLog:
     def write(self, **values: object) -> None:
         """Append one line."""
         if self._file:
-            self._file.write(json.dumps(values) + "\n")
+            self._file.write(json.dumps(values, allow_nan=False) + "\n")
             self._file.flush()
 
     def close(self) -> None:

@@ -134,6 +134,8 @@ def fit(config: TrainConfig, prepared: Prepared, folder: Path) -> tuple[Training
             raise ConfigError(
                 f"loop.batch_size {config.loop.batch_size} is not a multiple of {world} processes"
             )
+        if config.loop.threads:
+            torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.seed)
         module = prepared.variant.build(prepared.spec)
         engine.prepare(module, config.optim, batch_size=config.loop.batch_size // world)

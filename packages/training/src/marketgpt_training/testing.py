@@ -76,6 +76,7 @@ class TrainingEngineConformance:
             metrics = engine.train_step(tiny_batch(), 1e-2)
             assert math.isfinite(metrics["loss"])
             assert {"loss", "nll", "grad_norm"} <= set(metrics)
+            assert metrics["grad_norm"] > 0
         assert engine.validate(tiny_batch())["loss"] < 0.5 * before
 
     def test_rate_of_zero_changes_nothing(self, engine: TrainingEngine) -> None:

@@ -66,9 +66,18 @@ class DeepSpeedEngine(TrainingEngine):
             group["lr"] = lr
         losses: dict[str, Tensor] = self._engine(self._placed(batch))
         self._engine.backward(losses["loss"])
+        norm = self._plain_norm()
         self._engine.step()
-        norm = self._engine.get_global_grad_norm()
-        return {**floats(losses), "grad_norm": float(norm) if norm is not None else float("nan")}
+        if norm is None:
+            norm = self._engine.get_global_grad_norm()
+        return {**floats(losses), "grad_norm": float(norm)}
+
+    def _plain_norm(self) -> Tensor | None:
+        """Return the norm where DeepSpeed keeps none: without ZeRO and in fp32, gradients are plain ones."""
+        if self._options.zero_stage or self._options.precision != "fp32":
+            return None
+        gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
+        return nn.utils.get_total_norm(gradients)
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
