@@ -1,0 +1,1 @@
+"""A MarketGPT data source that reads candles from a SQLite database."""

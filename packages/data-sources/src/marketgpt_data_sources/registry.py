@@ -1,0 +1,24 @@
+"""The registry of data sources."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from marketgpt_core.plugins import Registry
+
+if TYPE_CHECKING:
+    from marketgpt_data_sources.base import DataSource
+
+
+@cache
+def data_sources() -> Registry[DataSource]:
+    """Return the registry of every installed data source, ours and those of plugins."""
+    return Registry(
+        kind="data-source",
+        group="marketgpt.data_sources",
+        specs="marketgpt_data_sources.hookspecs",
+        hook="marketgpt_data_sources",
+        base="marketgpt_data_sources.base:DataSource",
+        conformance="marketgpt_data_sources.testing:DataSourceConformance",
+    )

@@ -1,0 +1,174 @@
+"""From the frames vendors write to the one long form, adjusted and rounded as a user asked."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from marketgpt_core.candle_checks import impossible_rows
+from marketgpt_core.candles import FIELDS, PRICES
+from marketgpt_core.errors import DataError
+from marketgpt_core.interval import Interval
+from marketgpt_data_sources.columns import columns_of
+from marketgpt_data_sources.stamps import read_stamps
+
+logger = logging.getLogger(__name__)
+
+_LEVELS = 2
+
+
+def long_form(
+    frame: pd.DataFrame,
+    *,
+    interval: Interval,
+    where: str,
+    symbol: str | None = None,
+    date_format: str | None = None,
+) -> pd.DataFrame:
+    """Return any of the shapes as one long frame; nothing is dropped, mended or sorted.
+
+    Shapes: long (a column ``symbol`` or ``ticker``), one symbol (as Yahoo exports it), and yfinance's wide
+    form (two column levels). Upper and lower case do not matter; the date may be the index.
+
+    Args:
+        frame: The frame.
+        interval: Length of a candle; rows of another in a column ``interval`` are left out.
+        where: Where the frame came from, for messages.
+        symbol: Symbol of a frame that names none.
+        date_format: See :func:`marketgpt_data_sources.stamps.read_stamps`.
+
+    Returns:
+        Columns ``row`` (position in the frame), ``symbol``, ``time`` (naive UTC), ``open high low close
+        volume`` and, where given, ``adj_close`` and ``category``.
+
+    Raises:
+        DataError: for a frame of another shape.
+    """
+    if isinstance(frame.columns, pd.MultiIndex):
+        return _long_from_wide(frame, interval, where, date_format)
+    if not any(str(name).casefold() in {"time", "date", "datetime", "timestamp"} for name in frame.columns):
+        frame = frame.reset_index(names="time" if frame.index.name is None else frame.index.name)
+    columns = columns_of(map(str, frame.columns), where=where)
+    if columns is None:
+        raise DataError(f"{where} has none of open, high, low, close; it has {', '.join(map(str, frame))}")
+    result = frame[list(columns.renaming)].rename(columns=columns.renaming)
+    result.insert(0, "row", np.arange(len(result)))
+    if columns.has("interval"):
+        result = result[result["interval"] == str(interval)]
+    if not columns.has("symbol"):
+        if symbol is None:
+            raise DataError(f"{where} has no column 'symbol' and no name that could be one")
+        result = result.assign(symbol=symbol)
+    return _typed(result, interval, where, date_format)
+
+
+def _long_from_wide(
+    frame: pd.DataFrame, interval: Interval, where: str, date_format: str | None
+) -> pd.DataFrame:
+    levels = frame.columns
+    if not isinstance(levels, pd.MultiIndex):
+        raise TypeError("the wide form has two column levels")
+    level = ticker_level(levels, where=where)
+    pieces = []
+    for ticker in levels.get_level_values(level).unique():
+        piece = frame.loc[:, levels.get_level_values(level) == ticker].droplevel(level, axis=1)
+        columns = columns_of([*map(str, piece.columns), "time"], where=f"{ticker} in {where}")
+        if columns is None:
+            raise DataError(f"{ticker} in {where} has none of open, high, low, close")
+        named = piece.rename(columns=columns.renaming)
+        named = named[[name for name in columns.actual if name != "time"]]
+        named = named.assign(row=np.arange(len(named)), symbol=str(ticker), time=frame.index)
+        # A row without a price: another ticker of the frame traded then, this one did not.
+        pieces.append(named[named[list(PRICES)].notna().any(axis=1)])
+    return _typed(pd.concat(pieces, ignore_index=True), interval, where, date_format)
+
+
+def ticker_level(columns: pd.MultiIndex, *, where: str) -> int:
+    """Return which of the two column levels holds the tickers.
+
+    Raises:
+        DataError: when the other does not hold open, high, low and close.
+    """
+    prices = [
+        level
+        for level in range(columns.nlevels)
+        if {str(value).casefold() for value in columns.get_level_values(level)} >= set(PRICES)
+    ]
+    if columns.nlevels != _LEVELS or len(prices) != 1:
+        raise DataError(f"{where}: two column levels, prices and tickers, were expected")
+    return 1 - prices[0]
+
+
+def _typed(frame: pd.DataFrame, interval: Interval, where: str, date_format: str | None) -> pd.DataFrame:
+    numbers = [name for name in (*PRICES, "adj_close", "volume") if name in frame.columns]
+    typed = {name: _numbers(frame[name], f"column {name!r} in {where}") for name in numbers}
+    # A vendor without volume, or without it for a day, supplies none: the contract writes that as 0.
+    volume = typed.get("volume", pd.Series(0.0, index=frame.index))
+    typed["volume"] = volume.fillna(0.0)
+    time = read_stamps(frame["time"], interval=interval, date_format=date_format, where=where)
+    symbols = frame["symbol"]
+    # Categories are left as they are: millions of texts would be compared one by one.
+    if not isinstance(symbols.dtype, pd.CategoricalDtype):
+        symbols = symbols.astype("str")
+    return frame.assign(**typed, time=time, symbol=symbols)
+
+
+def _numbers(values: pd.Series, what: str) -> pd.Series:
+    try:
+        return values.astype("float64")
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{what} is not numeric: {' '.join(str(error).split())[:80]}") from error
+
+
+def adjusted(frame: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Return a long frame whose prices are adjusted for dividends and splits, by ``adj_close / close``.
+
+    All four prices are multiplied by one ratio, so their order survives to the last bit; taking Adj Close as
+    the close, as yfinance's ``auto_adjust`` does, leaves closes one bit above their high. Rows in which all
+    four prices are missing ("null" in Yahoo's exports) are days without trading and left out, counted in
+    the log.
+
+    Args:
+        frame: As :func:`long_form` gives it, with ``adj_close``.
+        where: Where it came from, for the log.
+    """
+    empty = frame[list(PRICES)].isna().all(axis=1)
+    if empty.any():
+        logger.info("%s: %d rows without any price left out", where, int(empty.sum()))
+        frame = frame[~empty]
+    ratio = frame["adj_close"] / frame["close"]
+    return frame.assign(**{name: frame[name] * ratio for name in PRICES})
+
+
+def rounded(frame: pd.DataFrame, decimals: int) -> pd.DataFrame:
+    """Return a long frame with its prices rounded to so many decimals."""
+    return frame.assign(**{name: frame[name].round(decimals) for name in PRICES})
+
+
+def without_impossible(frame: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Return a long frame without impossible candles, counted in the log.
+
+    Args:
+        frame: As :func:`long_form` gives it.
+        where: Where it came from, for the log.
+    """
+    bad = np.logical_or.reduce([mask for _, mask in impossible_rows(*_arrays(frame))])
+    if bad.any():
+        shown = ", ".join(map(str, frame["time"][bad].iloc[:5]))
+        logger.warning("%s: %d impossible candles left out: %s", where, int(bad.sum()), shown)
+    possible: pd.DataFrame = frame.loc[~bad]
+    return possible
+
+
+def _arrays(frame: pd.DataFrame) -> list[np.ndarray]:
+    return [frame[name].to_numpy(dtype=np.float64) for name in FIELDS]
+
+
+def only_rounding(frame: pd.DataFrame) -> bool:
+    """Whether every impossible candle of a long frame would be possible if 1e-9 apart counted as equal."""
+    open_, high, low, close, volume = _arrays(frame)
+    slack = 1e-9 * close
+    widened = (open_, high + slack, low - slack, close, volume)
+    return not any(mask.any() for _, mask in impossible_rows(*widened))

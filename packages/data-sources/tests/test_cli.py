@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from marketgpt_core.cli import main
+from marketgpt_data_sources import load_candles
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["data", *arguments])
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+def test_list_shows_sources_and_what_stands_after_the_colon(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _run(capsys, "list")
+    assert status == 0
+    written = [line.split()[0] for line in out.splitlines()[1:]]
+    assert {"csv:DIR", "parquet:DIR", "sample", "synthetic:LAW", "yfinance"} <= set(written)
+    status, out, _ = _run(capsys, "list", "--json")
+    assert {"source": "sample"}.items() <= next(r for r in json.loads(out) if r["source"] == "sample").items()
+
+
+def test_list_of_one_source(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("-o", "num_symbols=2", "-o", "num_candles=5", "-o", "start=2024-03-04")
+    status, out, _ = _run(capsys, "list", "--source", "synthetic:garch_t", *options)
+    assert status == 0
+    assert out.splitlines()[1].split() == ["SYN000", "unknown", "1d", "2024-03-04", "2024-03-08", "5"]
+    _, out, _ = _run(capsys, "list", "--source", "synthetic", "--json", "--symbols", "SYN001", *options)
+    assert json.loads(out) == [
+        {
+            "symbol": "SYN001",
+            "category": "unknown",
+            "interval": "1d",
+            "first": "2024-03-04",
+            "last": "2024-03-08",
+            "candles": 5,
+        }
+    ]
+
+
+def test_fetch_writes_what_parquet_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("--source", "synthetic", "--symbols", "SYN002,SYN000", "--since", "2012-01-01", "--json")
+    status, out, _ = _run(capsys, "fetch", *arguments, "--until", "2013-01-01", "--out", str(tmp_path))
+    assert status == 0
+    report = json.loads(out)
+    loaded = load_candles(f"parquet:{tmp_path}")
+    original = load_candles("synthetic", ["SYN002", "SYN000"], "2012-01-01", "2013-01-01")
+    assert report["fingerprint"] == loaded.fingerprint() == original.fingerprint()
+    assert [(row["symbol"], row["candles"]) for row in report["written"]] == [
+        ("SYN002", 261),
+        ("SYN000", 261),
+    ]
+
+
+def test_fetch_names_symbols_without_candles(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ("--source", "synthetic", "--symbols", "SYN000", "--until", "1990-01-01")
+    status, out, err = _run(capsys, "fetch", *arguments, "--out", str(tmp_path))
+    assert (status, out) == (0, f"0 candles of 0 symbols written to {tmp_path}\n")
+    assert err == "no candles in this range: SYN000\n"
+
+
+BROKEN = "symbol,date,open,high,low,close\nAAA,2024-03-04,1,1,1,1\nAAA,2024-03-05,1,1,2,1\n"
+
+
+@pytest.mark.parametrize(("strict", "expected"), [((), 0), (("--strict",), 1)])
+def test_verify_says_file_and_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, strict: tuple[str, ...], expected: int
+) -> None:
+    (tmp_path / "long.csv").write_text(BROKEN)
+    status, out, _ = _run(capsys, "verify", "--source", f"csv:{tmp_path}", *strict)
+    assert status == expected
+    assert f"{tmp_path}/long.csv: AAA: 1 x low above open or close (rows 1; first 2024-03-05)" in out
+    assert "2 candles of 1 symbols: 2 faults" in out
+    status, out, _ = _run(capsys, "verify", "--source", f"csv:{tmp_path}", "--json", *strict)
+    assert status == expected
+    report = json.loads(out)
+    assert report["is_clean"] is False
+    assert report["issues"][0]["rows"] == [1]
+
+
+def test_verify_of_sound_candles_is_strictly_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _run(capsys, "verify", "--source", "synthetic", "--strict")
+    assert (status, out) == (0, "16,000 candles of 8 symbols: nothing is wrong\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("list", "--source", "parket:x"), "did you mean 'parquet'"),
+        (("list", "--source", "yfinance"), "source 'yfinance' lists no symbols at 1d: name them"),
+        (("list", "--source", "csv"), "source 'csv' needs a DIR: write csv:DIR"),
+        (("verify", "--source", "synthetic", "--symbols", "SYN00"), "did you mean 'SYN00"),
+        (("verify", "--source", "synthetic", "--symbols", ","), "name at least one symbol"),
+        (("verify", "--source", "synthetic", "--interval", "2d"), "unknown interval '2d'"),
+        (("list", "--source", "synthetic", "-o", "nu=3"), "no such key 'nu'"),
+        (("fetch", "--source", "synthetic", "--since", "soon", "--out", "x"), "'soon' is not a date"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = _run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
