@@ -157,11 +157,12 @@ class FolderSource(DataSource):
 
     def _known(self, symbols: Sequence[str], interval: Interval) -> list[str]:
         homes = self._homes(interval)
-        for symbol in symbols:
-            others = [str(one) for one in Interval if one is not interval and symbol in self._homes(one)]
-            if symbol not in homes and others:
+        missing = next((symbol for symbol in symbols if symbol not in homes), None)
+        if missing is not None:
+            others = [str(one) for one in Interval if one is not interval and missing in self._homes(one)]
+            if others:
                 has = ", ".join(others)
-                raise DataError(f"{symbol} in {self.where} has no candles at {interval}; it has {has}")
+                raise DataError(f"{missing} in {self.where} has no candles at {interval}; it has {has}")
         return check_known(symbols, list(homes), where=self.where)
 
     def _files_of(
