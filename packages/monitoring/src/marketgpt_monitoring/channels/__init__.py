@@ -1,0 +1,1 @@
+"""Alert channels that come with the package."""

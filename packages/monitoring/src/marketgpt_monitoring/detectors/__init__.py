@@ -1,0 +1,1 @@
+"""Drift detectors that come with the package."""

@@ -1,0 +1,1 @@
+"""Dashboard panels that come with the package."""
