@@ -216,3 +216,10 @@ def test_the_fingerprint_sees_names_and_not_the_order() -> None:
     # A copy, not contiguous in memory, has the same identity.
     spaced = {name: np.repeat(getattr(one, name), 2)[::2] for name in ("open", "close", "time")}
     assert Candles([replace(one, **spaced), other]).fingerprint() == base
+
+
+def test_get_of_an_unknown_symbol_is_the_default():
+    candles = make_candles(("AAA",), num_candles=3)
+    assert candles.get("AAA") is candles["AAA"]
+    assert candles.get("ZZZ") is None
+    assert candles.get("ZZZ", 3) == 3

@@ -188,3 +188,14 @@ def test_two_levels_that_are_not_prices_and_tickers_are_refused(candles: Candles
         Candles.from_frame(wide.drop(columns="Low", level="Price"))
     with pytest.raises(DataError, match="two column levels"):
         Candles.from_frame(pd.concat({"x": wide}, axis=1))
+
+
+def test_a_close_one_bit_above_its_high_is_rounding_and_a_basis_point_is_not():
+    frame = make_candles(("AAA",), num_candles=5).to_frame()
+    high = frame.loc[2, "high"]
+    frame.loc[2, "close"] = np.nextafter(high, np.inf)
+    made = Candles.from_frame(frame)["AAA"]
+    assert made.high[2] == made.close[2] == frame.loc[2, "close"]
+    frame.loc[2, "close"] = high * 1.0001
+    with pytest.raises(CandleError, match="row 2"):
+        Candles.from_frame(frame)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from marketgpt_core.times import Moment, to_datetime64
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 PRICES = ("open", "high", "low", "close")
 FIELDS = (*PRICES, "volume")
@@ -103,6 +105,14 @@ class Candles(Mapping[str, CandleSeries]):
             return self._series[symbol]
         except KeyError:
             raise DataError(f"unknown symbol {symbol!r}; {hint(symbol, self._series)}") from None
+
+    @overload
+    def get(self, symbol: str, default: None = None, /) -> CandleSeries | None: ...
+    @overload
+    def get(self, symbol: str, default: T, /) -> CandleSeries | T: ...
+    def get(self, symbol: str, default: object = None, /) -> object:
+        """Return a symbol's series, or the default; Mapping's own ``get`` knows only KeyError."""
+        return self._series.get(symbol, default)
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._series

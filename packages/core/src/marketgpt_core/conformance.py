@@ -54,6 +54,7 @@ def run_conformance(kind: str, name: str) -> int:
     collected = Path(__file__).parent / "conformance_collect.py"
     options = [
         "-q",
+        "-rs",
         "--no-header",
         "--import-mode=importlib",
         "-p",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import click
 
 from marketgpt_core.cli.options import json_option, print_json
-from marketgpt_core.plugins.discovery import Plugin, listed
+from marketgpt_core.plugins.discovery import Plugin, is_disabled, listed
 from marketgpt_core.plugins.registry import Registry, registries, registry
 
 
@@ -20,20 +22,29 @@ def _rows() -> list[dict[str, str]]:
             plugin = one.provider(name)
             rows.append(_row(kind, name, plugin))
         failed |= {(p.group, p.key): p for p in one.group.plugins if p.status != "ok"}
-    commands = [
-        _row("command", plugin.name, plugin, status="ok") for plugin, _ in listed("marketgpt.commands")
-    ]
+    commands = [_command_row(plugin, point) for plugin, point in listed("marketgpt.commands")]
     broken = [_row(plugin.group, plugin.name, plugin) for plugin in failed.values()]
     return rows + commands + broken
 
 
-def _row(kind: str, name: str, plugin: Plugin, status: str = "") -> dict[str, str]:
+def _command_row(plugin: Plugin, point: EntryPoint) -> dict[str, str]:
+    if is_disabled(plugin):
+        return _row("command", plugin.name, replace(plugin, status="disabled"))
+    try:
+        point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is what is reported
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return _row("command", plugin.name, replace(plugin, status="broken", error=reason))
+    return _row("command", plugin.name, replace(plugin, status="ok"))
+
+
+def _row(kind: str, name: str, plugin: Plugin) -> dict[str, str]:
     return {
         "kind": kind,
         "name": name,
         "distribution": plugin.distribution,
         "version": plugin.version,
-        "status": status or plugin.status,
+        "status": plugin.status,
         "error": plugin.error,
     }
 

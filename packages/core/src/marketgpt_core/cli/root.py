@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 import click
 
 from marketgpt_core.errors import MarketGPTError, PluginError, hint
-from marketgpt_core.plugins.discovery import listed
+from marketgpt_core.plugins.discovery import is_disabled, listed
 
 COMMANDS_GROUP = "marketgpt.commands"
 USER_ERROR = 2
@@ -30,7 +30,7 @@ class CommandGroup(click.Group):
     def _points(self, ctx: click.Context) -> dict[str, EntryPoint]:
         # Once an invocation: reading the metadata of a large environment takes a while.
         if COMMANDS_GROUP not in ctx.meta:
-            found = reversed(listed(COMMANDS_GROUP))
+            found = [pair for pair in reversed(listed(COMMANDS_GROUP)) if not is_disabled(pair[0])]
             ctx.meta[COMMANDS_GROUP] = {plugin.name: point for plugin, point in found}
         points: dict[str, EntryPoint] = ctx.meta[COMMANDS_GROUP]
         return points

@@ -57,7 +57,8 @@ def strict() -> bool:
     return os.environ.get(STRICT_VARIABLE, "") not in {"", "0"}
 
 
-def _disabled(plugin: Plugin) -> bool:
+def is_disabled(plugin: Plugin) -> bool:
+    """Whether the user disabled it, by entry-point name, distribution or both."""
     names = {part.strip() for part in os.environ.get(DISABLE_VARIABLE, "").split(",")}
     return bool(names & {plugin.name, plugin.distribution, plugin.key})
 
@@ -155,7 +156,7 @@ class PluginGroup:
         self._loaded = True
 
     def _load_one(self, plugin: Plugin, point: EntryPoint) -> Plugin:
-        if _disabled(plugin):
+        if is_disabled(plugin):
             return replace(plugin, status="disabled", error=f"disabled by {DISABLE_VARIABLE}")
         try:
             module = point.load()
