@@ -1,1 +1,72 @@
-"""Placeholder."""
+"""From forecasts to LONG/SHORT/FLAT signals, an append-only ledger, an honest backtest and a REST API.
+
+Importing this package is cheap: neither numpy, pandas, pydantic nor SQLAlchemy is loaded before a name is
+used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from marketgpt_signals.api import create_app
+    from marketgpt_signals.backtest import (
+        BacktestConfig,
+        BacktestResult,
+        backtest_signals,
+        backtest_weights,
+        weights_from_signals,
+    )
+    from marketgpt_signals.base import Decision, SignalStrategy, StrategyConfig
+    from marketgpt_signals.costs import CostModel
+    from marketgpt_signals.errors import LedgerError
+    from marketgpt_signals.ledger import Event, Ledger
+    from marketgpt_signals.registry import strategies
+    from marketgpt_signals.threshold import ProbabilityThreshold
+
+_HOME = {
+    "BacktestConfig": "backtest",
+    "BacktestResult": "backtest",
+    "CostModel": "costs",
+    "Decision": "base",
+    "Event": "ledger",
+    "Ledger": "ledger",
+    "LedgerError": "errors",
+    "ProbabilityThreshold": "threshold",
+    "SignalStrategy": "base",
+    "StrategyConfig": "base",
+    "backtest_signals": "backtest",
+    "backtest_weights": "backtest",
+    "create_app": "api",
+    "strategies": "registry",
+    "weights_from_signals": "backtest",
+}
+
+__all__ = [
+    "BacktestConfig",
+    "BacktestResult",
+    "CostModel",
+    "Decision",
+    "Event",
+    "Ledger",
+    "LedgerError",
+    "ProbabilityThreshold",
+    "SignalStrategy",
+    "StrategyConfig",
+    "backtest_signals",
+    "backtest_weights",
+    "create_app",
+    "strategies",
+    "weights_from_signals",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""A signal strategy for MarketGPT from outside."""

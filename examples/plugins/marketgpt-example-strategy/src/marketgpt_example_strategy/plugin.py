@@ -1,0 +1,11 @@
+"""Registers the strategy; imports nothing heavy, so that listing plugins stays fast."""
+
+from __future__ import annotations
+
+from marketgpt_core.plugins import hookimpl
+
+
+@hookimpl
+def marketgpt_signal_strategies() -> dict[str, str]:
+    """Return our strategies by name."""
+    return {"consensus": "marketgpt_example_strategy.consensus:Consensus"}

@@ -1,0 +1,160 @@
+"""From signals to target weights by overlapping cohorts. T bars, A assets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketgpt_core.candles import Candles, CandleSeries
+from marketgpt_core.errors import DataError
+from marketgpt_core.signal import Signal
+from marketgpt_core.times import iso, to_datetime64
+from marketgpt_signals.resolve import SIGN
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Prices of several assets over the union of their bars.
+
+    Attributes:
+        time: shape (T,), datetime64[ns], UTC, increasing.
+        symbols: length A.
+        open, close: shape (T, A), float64, quote currency; NaN where the asset has no bar.
+    """
+
+    time: NDArray[np.datetime64]
+    symbols: tuple[str, ...]
+    open: NDArray[np.float64]
+    close: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What to hold, and the prices to trade it at.
+
+    Attributes:
+        grid: Prices.
+        weights: shape (T, A): fraction of the account wanted after the close of each bar.
+        traded: The signals behind it.
+        num_outside: Signals left out because the candles do not reach them.
+    """
+
+    grid: Grid
+    weights: NDArray[np.float64]
+    traded: tuple[Signal, ...]
+    num_outside: int
+
+
+def price_grid(series: Sequence[CandleSeries]) -> Grid:
+    """Lay several series on the union of their stamps."""
+    time = np.unique(np.concatenate([one.time for one in series]))
+    opens = np.full((len(time), len(series)), np.nan)
+    closes = opens.copy()
+    for column, one in enumerate(series):
+        rows = np.searchsorted(time, one.time)
+        opens[rows, column] = one.open
+        closes[rows, column] = one.close
+    return Grid(time, tuple(one.symbol for one in series), opens, closes)
+
+
+def weights_from_signals(signals: Sequence[Signal], candles: Candles, *, horizon_bars: int) -> Plan:
+    """Turn the signals of one horizon h into target weights by overlapping cohorts.
+
+    Every symbol has a budget of 1/A of the account and every signal 1/h of its symbol's budget: it opens
+    a cohort that is bought at the next open and sold h opens later, whatever is said meanwhile
+    (Jegadeesh and Titman, Returns to Buying Winners and Selling Losers, Journal of Finance 48, 1993,
+    section I). The weight at bar t is therefore
+
+        w[t] = 1/A x 1/h x (side[t] + side[t - 1] + ... + side[t - h + 1]),
+
+    side being +1, 0 or -1, bars the symbol's own. With a signal at every bar all alike the budget is
+    used in full; with rarer ones it is not, which the reported exposure shows. Nothing after bar t enters
+    w[t].
+
+    Args:
+        signals: Signals; those of other horizons are ignored. At most one a symbol and as-of.
+        candles: Candles of every symbol the signals name.
+        horizon_bars: The horizon h.
+
+    Returns:
+        Weights from the first signal to the last cohort's end, or as far as the candles go.
+
+    Raises:
+        DataError: for no signal of that horizon, two of one symbol and as-of, a symbol without candles,
+            another interval, or an as-of between a symbol's candles that is none of them.
+    """
+    chosen = [signal for signal in signals if signal.horizon_bars == horizon_bars]
+    _check(chosen, signals, candles, horizon_bars)
+    by_symbol: dict[str, list[Signal]] = {}
+    for signal in sorted(chosen, key=lambda signal: (signal.symbol, signal.as_of)):
+        by_symbol.setdefault(signal.symbol, []).append(signal)
+    cohorts = {symbol: _cohorts(group, candles[symbol], horizon_bars) for symbol, group in by_symbol.items()}
+    wanted = {symbol: pair for symbol, pair in cohorts.items() if pair[1]}
+    traded = tuple(signal for _, kept in wanted.values() for signal in kept)
+    if not traded:
+        raise DataError(f"the candles ({_span(candles)}) reach none of the {len(chosen)} signals")
+    start = min(to_datetime64(signal.as_of) for signal in traded)
+    end = max(
+        _cohort_end(kept[-1], candles[symbol].time, horizon_bars) for symbol, (_, kept) in wanted.items()
+    )
+    grid = price_grid([candles[symbol].between(start, None).until(end) for symbol in wanted])
+    weights = np.zeros((len(grid.time), len(wanted)))
+    for column, (symbol, (weights_own, _)) in enumerate(wanted.items()):
+        # The last own bar at or before each bar of the grid: a holiday of its own changes no target.
+        own = np.searchsorted(candles[symbol].time, grid.time, side="right") - 1
+        weights[:, column] = np.where(own >= 0, weights_own[own], 0.0)
+    return Plan(grid, weights / len(wanted), traded, len(chosen) - len(traded))
+
+
+def _check(chosen: list[Signal], signals: Sequence[Signal], candles: Candles, horizon_bars: int) -> None:
+    if not chosen:
+        there = ", ".join(str(h) for h in sorted({signal.horizon_bars for signal in signals}))
+        raise DataError(f"no signals for {horizon_bars} bars; there are horizons {there or 'none'}")
+    other = next((signal for signal in chosen if signal.interval is not candles.interval), None)
+    if other is not None:
+        raise DataError(
+            f"{other.symbol}: a signal for {other.interval} bars among {candles.interval} candles"
+        )
+    counts = Counter((signal.symbol, signal.as_of) for signal in chosen)
+    (symbol, as_of), most = counts.most_common(1)[0]
+    if most > 1:
+        sources = sorted({f"{signal.strategy}/{signal.model_id}" for signal in chosen})
+        raise DataError(
+            f"{most} signals for {symbol} at {iso(as_of)}, {horizon_bars} bars; "
+            f"choose one strategy and model among {', '.join(sources)}"
+        )
+
+
+def _cohorts(
+    group: list[Signal], series: CandleSeries, horizon_bars: int
+) -> tuple[NDArray[np.float64], list[Signal]]:
+    """Return the mean of the last h sides by own bar, shape (len(series),), and the signals used."""
+    sides, kept = np.zeros(len(series)), []
+    for signal in group:
+        as_of = to_datetime64(signal.as_of)
+        row = int(np.searchsorted(series.time, as_of))
+        if row == len(series) or as_of < series.time[0]:
+            continue
+        if series.time[row] != as_of:
+            raise DataError(f"{signal.symbol} has no candle at {iso(as_of)}, where a signal was made")
+        sides[row] = SIGN[signal.side]
+        kept.append(signal)
+    total = np.concatenate([np.zeros(horizon_bars), np.cumsum(sides)])
+    return (total[horizon_bars:] - total[:-horizon_bars]) / horizon_bars, kept
+
+
+def _cohort_end(signal: Signal, time: NDArray[np.datetime64], horizon_bars: int) -> np.datetime64:
+    """Return the bar at whose open the signal's cohort is sold, or the last one there is."""
+    row = int(np.searchsorted(time, to_datetime64(signal.as_of))) + 1 + horizon_bars
+    last: np.datetime64 = time[min(row, len(time) - 1)]
+    return last
+
+
+def _span(candles: Candles) -> str:
+    if candles.start is None or candles.end is None:
+        return "none"
+    return f"{iso(candles.start)} to {iso(candles.end)}"

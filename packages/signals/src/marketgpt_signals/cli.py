@@ -1,0 +1,225 @@
+"""``marketgpt signals`` and ``marketgpt backtest``. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marketgpt_core.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from marketgpt_core.signal import Signal
+
+_ledger_option = click.option("--ledger", "location", required=True, help="SQLite file, or a database URL.")
+_source_option = click.option("--source", required=True, help="Candles: sample, parquet:DIR, csv:DIR, ...")
+_SIDES = ("LONG", "SHORT", "FLAT")
+
+
+@click.group()
+def signals() -> None:
+    """Make signals from forecasts, list them, and see what came of them."""
+
+
+@signals.command()
+@click.option("--forecasts", "path", required=True, type=click.Path(path_type=Path), help="Parquet file.")
+@_ledger_option
+@click.option("--strategy", default="threshold", show_default=True, help="Name of the strategy.")
+@click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
+@json_option
+def generate(path: Path, location: str, strategy: str, options: tuple[str, ...], *, as_json: bool) -> None:
+    """Turn forecasts into signals and write them to the ledger.
+
+    KEY=VALUE sets an option of the strategy, for example long_threshold=0.6 horizons=[5,10].
+    """
+    from marketgpt_core.clock import SystemClock
+    from marketgpt_core.config import apply_overrides
+    from marketgpt_signals.forecasts import read_forecasts
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.registry import strategies
+
+    chosen = strategies().create(strategy, apply_overrides({}, options), where=f"strategy {strategy}")
+    now = SystemClock().now()
+    made = [one for forecast in read_forecasts(path) for one in chosen.signals(forecast, created_at=now)]
+    with Ledger.open(location) as ledger:
+        num_new = ledger.append(made)
+        name = ledger.name
+    sides = Counter(str(signal.side) for signal in made)
+    report = {"ledger": name, "strategy": strategy, "signals": len(made), "new": num_new}
+    report["sides"] = {side: sides[side] for side in _SIDES}
+    if as_json:
+        print_json(report)
+    else:
+        counts = ", ".join(f"{sides[side]} {side}" for side in _SIDES)
+        click.echo(f"{len(made)} signals by {strategy}: {counts}; {num_new} new in {name}")
+
+
+@signals.command("list")
+@_ledger_option
+@click.option("--symbol", help="Only this symbol.")
+@click.option("--horizon", type=click.IntRange(min=1), help="Only this horizon, in bars.")
+@click.option("--side", type=click.Choice(_SIDES, case_sensitive=False), help="Only this side.")
+@click.option("--min-probability", type=click.FloatRange(0, 1), help="Of the side.")
+@click.option("--since", metavar="DATE", help="Only as-of dates from here on.")
+@click.option("--latest", is_flag=True, help="Only the newest as-of of each symbol and horizon.")
+@click.option("--limit", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_(
+    *,
+    location: str,
+    symbol: str | None,
+    horizon: int | None,
+    side: str | None,
+    min_probability: float | None,
+    since: str | None,
+    limit: int,
+    latest: bool,
+    as_json: bool,
+) -> None:
+    """List signals, newest first."""
+    from marketgpt_core.clock import SystemClock
+    from marketgpt_core.signal import Side
+    from marketgpt_core.symbols import check_symbol
+    from marketgpt_core.times import to_datetime
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.rows import signal_json
+    from marketgpt_signals.tables import print_signals
+
+    with Ledger.open(location, must_exist=True) as ledger:
+        found = ledger.signals(
+            symbol=None if symbol is None else check_symbol(symbol, where="--symbol"),
+            horizon_bars=horizon,
+            side=None if side is None else Side(side.upper()),
+            min_probability=min_probability,
+            since=None if since is None else to_datetime(since),
+            latest=latest,
+            limit=limit,
+        )
+    now = SystemClock().now()
+    if as_json:
+        print_json([signal_json(signal) | {"expired": signal.expires_at <= now} for signal in found])
+    else:
+        print_signals(found, now)
+
+
+@signals.command()
+@_ledger_option
+@_source_option
+@click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
+@json_option
+def resolve(location: str, source: str, options: tuple[str, ...], *, as_json: bool) -> None:
+    """Write what came of the signals whose horizon has passed in the candles.
+
+    KEY=VALUE sets a cost, for example fee_bps=10.
+    """
+    from marketgpt_core.clock import SystemClock
+    from marketgpt_core.config import apply_overrides, load_config
+    from marketgpt_core.interval import Interval
+    from marketgpt_signals.candle_source import fetch_candles
+    from marketgpt_signals.costs import CostModel
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.resolve import resolve as resolve_ledger
+
+    cost = load_config(CostModel, apply_overrides({}, options), where="KEY=VALUE")
+    with Ledger.open(location, must_exist=True) as ledger:
+        waiting = ledger.pending()
+        num_written, missing = 0, []
+        for interval in Interval:
+            symbols = [symbol for symbol, its in waiting if its is interval]
+            if not symbols:
+                continue
+            candles = fetch_candles(source, symbols, interval, skip_unknown=True)
+            missing += [symbol for symbol in symbols if symbol not in candles]
+            num_written += resolve_ledger(ledger, candles, clock=SystemClock(), cost=cost)
+        summary = ledger.summary()
+    num_open = summary.num_signals - summary.num_outcomes
+    if as_json:
+        print_json({"resolved": num_written, "open": num_open, "without_candles": missing})
+        return
+    click.echo(f"{num_written} signals resolved, {num_open} still open")
+    if missing:
+        click.echo(f"no candles in {source} for {', '.join(missing)}", err=True)
+
+
+@signals.command()
+@_ledger_option
+@click.option("--out", "path", required=True, type=click.Path(path_type=Path), help=".csv, .json or .parquet")
+@json_option
+def export(location: str, path: Path, *, as_json: bool) -> None:
+    """Write every signal and its outcome to a file."""
+    from marketgpt_signals.export import export_ledger
+    from marketgpt_signals.ledger import Ledger
+
+    with Ledger.open(location, must_exist=True) as ledger:
+        num_written = export_ledger(ledger, path)
+    if as_json:
+        print_json({"signals": num_written, "out": str(path)})
+    else:
+        click.echo(f"{num_written} signals in {path}")
+
+
+@click.command()
+@_ledger_option
+@_source_option
+@click.option("--horizon", type=click.IntRange(min=1), help="In bars; needed when there are several.")
+@click.option("--strategy", help="Only this strategy's signals.")
+@click.option("--model", help="Only signals of this model id.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
+@click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
+@json_option
+def backtest(
+    *,
+    location: str,
+    source: str,
+    horizon: int | None,
+    strategy: str | None,
+    model: str | None,
+    out: Path | None,
+    options: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Trade a ledger's signals at the next open, with costs.
+
+    KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
+    """
+    from marketgpt_core.config import apply_overrides, load_config
+    from marketgpt_core.files import write_json
+    from marketgpt_signals.backtest import BacktestConfig, backtest_signals
+    from marketgpt_signals.candle_source import fetch_candles
+    from marketgpt_signals.tables import print_backtest
+
+    chosen = _chosen(location, horizon, strategy, model)
+    values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
+    config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
+    symbols = sorted({signal.symbol for signal in chosen})
+    candles = fetch_candles(source, symbols, chosen[0].interval)
+    result = backtest_signals(chosen, candles, config)
+    if out is not None:
+        write_json(out, result.to_json())
+    summary = result.to_json(series=False)
+    if as_json:
+        print_json(summary)
+    else:
+        print_backtest(summary)
+
+
+def _chosen(location: str, horizon: int | None, strategy: str | None, model: str | None) -> list[Signal]:
+    from marketgpt_core.errors import ConfigError, DataError
+    from marketgpt_signals.ledger import Ledger
+
+    with Ledger.open(location, must_exist=True) as ledger:
+        horizons = ledger.horizons()
+        if horizon is None and len(horizons) > 1:
+            known = ", ".join(str(bars) for bars in horizons)
+            raise ConfigError(f"{ledger.name} has signals for {known} bars: choose one with --horizon")
+        found = ledger.signals(horizon_bars=horizon)
+    kept = [
+        signal for signal in found if strategy in {None, signal.strategy} and model in {None, signal.model_id}
+    ]
+    if not kept:
+        wanted = {"--horizon": horizon, "--strategy": strategy, "--model": model}
+        told = " ".join(f"{name} {value}" for name, value in wanted.items() if value is not None)
+        raise DataError(f"{location} has no signals {f'for {told}' if told else 'yet'}; horizons: {horizons}")
+    return kept

@@ -1,0 +1,336 @@
+"""The append-only ledger: every signal that was said, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Column, Connection, Select, Table, func, insert, select
+
+from marketgpt_core.errors import DataError
+from marketgpt_core.interval import Interval
+from marketgpt_core.signal import Outcome, Side, Signal
+from marketgpt_core.times import iso
+from marketgpt_signals import queries
+from marketgpt_signals.database import Database
+from marketgpt_signals.errors import LedgerError
+from marketgpt_signals.queries import Position, SignalFilter
+from marketgpt_signals.rows import outcome_of, outcome_row, signal_of, signal_row
+from marketgpt_signals.schema import SCHEMA_VERSION, events, outcomes, signals
+
+# SQLite takes 32,766 bound values a statement, older builds 999.
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened around the signals: a retraining, an incident, a promotion.
+
+    Attributes:
+        seq: Order of writing, increasing.
+        at: When; aware, UTC.
+        kind: What, one word.
+        payload: JSON object.
+    """
+
+    seq: int
+    at: datetime
+    kind: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a ledger holds.
+
+    Attributes:
+        num_signals, num_outcomes, num_events: Rows.
+        newest: The signal with the newest as-of; None when there is none.
+        schema_version: Of the tables.
+    """
+
+    num_signals: int
+    num_outcomes: int
+    num_events: int
+    newest: Signal | None
+    schema_version: int = SCHEMA_VERSION
+
+
+class Ledger:
+    """Signals and their outcomes in a database that itself refuses to change or delete them.
+
+    Many processes may write and read at once: a write takes SQLite's lock at its start and waits for it
+    up to 30 seconds. It is a :class:`marketgpt_core.signal.SignalReader`. Use it as a context manager or
+    call :meth:`close`.
+
+    On a database other than SQLite the tables are the same, but nothing below this class enforces yet
+    that rows stay.
+
+    Args:
+        database: An opened database; use :meth:`open`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, location: str | Path, *, must_exist: bool = False) -> Ledger:
+        """Open a ledger, or make an empty one.
+
+        Args:
+            location: Path of a SQLite file, or an SQLAlchemy URL.
+            must_exist: Refuse to make one: for readers, who would otherwise look at nothing.
+
+        Raises:
+            LedgerError: when it cannot be opened or written, is no ledger, or has another schema version.
+        """
+        return cls(Database.open(location, must_exist=must_exist))
+
+    @property
+    def name(self) -> str:
+        """Path or URL, without a password."""
+        return self._database.name
+
+    def close(self) -> None:
+        """Close it."""
+        self._database.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Writing
+
+    def append(self, new: Iterable[Signal]) -> int:
+        """Write signals, all of them or none; those already there are left as they are.
+
+        Two signals are the same if their ids are, and must then say the same; only ``created_at`` may
+        differ, and the first one stays.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            LedgerError: when a signal contradicts one that is there.
+        """
+        rows = [signal_row(signal) for signal in new]
+        return self._add(signals, signals.c.id, rows, may_differ="created_at")
+
+    def write_outcomes(self, new: Iterable[Outcome]) -> int:
+        """Write what came of signals, all or nothing; the same outcome again is ignored.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            LedgerError: for a signal that is not here, or another outcome than the one already written.
+        """
+        rows = [outcome_row(outcome) for outcome in new]
+        return self._add(outcomes, outcomes.c.signal_id, rows, may_differ="resolved_at")
+
+    def _add(self, table: Table, key: Column[Any], rows: list[dict[str, Any]], *, may_differ: str) -> int:
+        if not rows:
+            return 0
+        with self._database.write() as connection:
+            ids = [row[key.name] for row in rows]
+            if table is outcomes:
+                _refuse_unknown(connection, ids)
+            known = {row[key.name]: row for row in _rows_by(connection, select(table), key, ids)}
+            fresh: dict[str, dict[str, Any]] = {}
+            for row in rows:
+                identity = row[key.name]
+                there = known.get(identity) or fresh.get(identity)
+                if there is None:
+                    fresh[identity] = row
+                else:
+                    _refuse_contradiction(table.name, identity, there, row, may_differ)
+            if fresh:
+                connection.execute(insert(table), list(fresh.values()))
+            return len(fresh)
+
+    def record_event(self, kind: str, payload: Mapping[str, Any], at: datetime) -> Event:
+        """Write down that something happened.
+
+        Args:
+            kind: What, one word.
+            payload: JSON object, without NaN.
+            at: When; aware.
+
+        Raises:
+            LedgerError: when the payload is not JSON or ``at`` is naive.
+        """
+        _refuse_naive("at", at)
+        try:
+            content = json.loads(json.dumps(dict(payload), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise LedgerError(f"the payload of event {kind!r} is not JSON: {error}") from error
+        with self._database.write() as connection:
+            written = connection.execute(insert(events).values(at=at, kind=kind, payload=content))
+            key = written.inserted_primary_key
+        return Event(seq=int(key[0]) if key else 0, at=at, kind=kind, payload=content)
+
+    # Reading
+
+    def signals(
+        self,
+        *,
+        symbol: str | None = None,
+        horizon_bars: int | None = None,
+        side: Side | None = None,
+        min_probability: float | None = None,
+        since: datetime | None = None,
+        latest: bool = False,
+        limit: int | None = None,
+    ) -> list[Signal]:
+        """Return signals, newest as-of first; see :meth:`marketgpt_core.signal.SignalReader.signals`.
+
+        With ``latest`` the newest as-of is sought among all signals of a (symbol, interval, horizon), and
+        the other filters come after: a LONG that has since turned FLAT is no latest LONG.
+        """
+        wanted = SignalFilter(symbol, horizon_bars, side, min_probability, since, latest)
+        return [signal for _, signal in self.signal_page(wanted, limit=limit)]
+
+    def signal_page(
+        self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
+    ) -> list[tuple[Position, Signal]]:
+        """Return signals with their positions, newest first, going on after a position."""
+        rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
+        return [((row["as_of"], row["seq"]), signal_of(row)) for row in rows]
+
+    def outcome_page(
+        self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
+    ) -> list[tuple[Position, Signal, Outcome]]:
+        """Return resolved signals with their positions, newest as-of first, going on after a position."""
+        rows = self._page(queries.where(queries.resolved(), wanted), wanted, after, limit)
+        return [((row["as_of"], row["seq"]), signal_of(row), outcome_of(row)) for row in rows]
+
+    def _page(
+        self, query: Select[Any], wanted: SignalFilter, after: Position | None, limit: int | None
+    ) -> list[Mapping[str, Any]]:
+        _refuse_naive("since", wanted.since)
+        return self._all(queries.newest_first(query, after).limit(_limit(limit)))
+
+    def resolved(
+        self, *, symbol: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[tuple[Signal, Outcome]]:
+        """Return signals whose outcome is known, oldest as-of first."""
+        _refuse_naive("since", since)
+        query = queries.where(queries.resolved(), SignalFilter(symbol=symbol, since=since))
+        query = query.order_by(signals.c.as_of, signals.c.seq).limit(_limit(limit))
+        return [(signal_of(row), outcome_of(row)) for row in self._all(query)]
+
+    def unresolved(self, *, symbol: str | None = None) -> list[Signal]:
+        """Return signals without an outcome, oldest as-of first."""
+        query = queries.where(queries.unresolved(), SignalFilter(symbol=symbol))
+        return [signal_of(row) for row in self._all(query)]
+
+    def pending(self) -> list[tuple[str, Interval]]:
+        """Return the symbols and intervals that have signals without an outcome, sorted."""
+        query = queries.unresolved().with_only_columns(signals.c.symbol, signals.c.interval)
+        distinct = query.distinct().order_by(None).order_by(signals.c.symbol, signals.c.interval)
+        return [(row["symbol"], Interval(row["interval"])) for row in self._all(distinct)]
+
+    def horizons(self) -> list[int]:
+        """Return the horizons there are signals for, in bars, increasing."""
+        query = select(signals.c.horizon_bars).distinct().order_by(signals.c.horizon_bars)
+        return [row["horizon_bars"] for row in self._all(query)]
+
+    def get(self, signal_id: str) -> tuple[Signal, Outcome | None] | None:
+        """Return a signal and what came of it, by its id; None when there is none."""
+        with self._database.read() as connection:
+            said = connection.execute(select(signals).where(signals.c.id == signal_id)).mappings().first()
+            came = connection.execute(select(outcomes).where(outcomes.c.signal_id == signal_id)).mappings()
+            outcome = came.first()
+        if said is None:
+            return None
+        return signal_of(_plain(said)), None if outcome is None else outcome_of(_plain(outcome))
+
+    def symbols(self) -> list[str]:
+        """Return the symbols that have signals, sorted."""
+        return [row["symbol"] for row in self._all(select(signals.c.symbol).distinct().order_by("symbol"))]
+
+    def events(
+        self, *, kind: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[Event]:
+        """Return events, oldest first."""
+        _refuse_naive("since", since)
+        query = select(events).order_by(events.c.at, events.c.seq).limit(_limit(limit))
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
+        if since is not None:
+            query = query.where(events.c.at >= since)
+        return [Event(**row) for row in self._all(query)]
+
+    def summary(self) -> Summary:
+        """Count what is here."""
+        with self._database.read() as connection:
+            counts = [
+                int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+                for table in (signals, outcomes, events)
+            ]
+            newest = connection.execute(queries.newest_first(select(signals)).limit(1)).mappings().first()
+        return Summary(
+            num_signals=counts[0],
+            num_outcomes=counts[1],
+            num_events=counts[2],
+            newest=None if newest is None else signal_of(_plain(newest)),
+        )
+
+    def _all(self, query: Select[Any]) -> list[Mapping[str, Any]]:
+        with self._database.read() as connection:
+            return [_plain(row) for row in connection.execute(query).mappings()]
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in row.items()}
+
+
+def _limit(limit: int | None) -> int | None:
+    if limit is not None and limit < 0:
+        raise DataError(f"limit must be at least 0, got {limit}")
+    return limit
+
+
+def _refuse_naive(name: str, moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise LedgerError(f"{name} must be aware (UTC), got {moment!r}")
+
+
+def _rows_by(
+    connection: Connection, query: Select[Any], key: Column[Any], ids: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(ids), _CHUNK):
+        chunk = query.where(key.in_(ids[start : start + _CHUNK]))
+        for row in connection.execute(chunk).mappings():
+            yield _plain(row)
+
+
+def _refuse_unknown(connection: Connection, ids: Sequence[str]) -> None:
+    known = {row["id"] for row in _rows_by(connection, select(signals.c.id), signals.c.id, ids)}
+    missing = [identity for identity in ids if identity not in known]
+    if missing:
+        raise LedgerError(f"an outcome names signal {missing[0]!r}, which is not in the ledger")
+
+
+def _refuse_contradiction(
+    table: str, identity: str, there: Mapping[str, Any], row: Mapping[str, Any], may_differ: str
+) -> None:
+    for name, value in row.items():
+        if name == may_differ or there[name] == value:
+            continue
+        what = (
+            f" ({row['symbol']} {iso(row['as_of'])}, {row['horizon_bars']} bars)" if "symbol" in row else ""
+        )
+        raise LedgerError(
+            f"{table.removesuffix('s')} {identity}{what} is already in the ledger with another {name}: "
+            f"{there[name]!r} there, {value!r} now; a ledger only grows, so try other options in another one"
+        )

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from marketgpt_core.cli.root import main
+from marketgpt_core.testing import make_candles, make_forecast
+from marketgpt_signals import candle_source
+
+CANDLES = make_candles(["AAA", "BBB"], num_candles=60, start="2016-01-04")
+
+
+class Source:
+    location_field = None
+
+    def symbols(self, interval):
+        return CANDLES.symbols
+
+    def fetch(self, symbols, *, start, end, interval):
+        return CANDLES.select(symbols)
+
+
+class Sources:
+    def load(self, name):
+        assert name == "test"
+        return Source
+
+    def create(self, name, options, *, where):
+        return Source()
+
+
+DAYS = [str(moment)[:10] for moment in CANDLES["AAA"].time[:25]]
+
+
+@pytest.fixture(scope="module")
+def forecasts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "f.parquet"
+    made = make_forecast(["AAA", "BBB"], as_of=DAYS, horizons=(2, 5), drift=0.002, num_samples=200)
+    made.to_frame().to_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def full(forecasts):
+    """A ledger to read."""
+    path = forecasts.parent / "full.db"
+    with pytest.raises(SystemExit) as stop:
+        main(["signals", "generate", "--forecasts", str(forecasts), "--ledger", str(path)])
+    assert stop.value.code == 0
+    return path
+
+
+@pytest.fixture
+def cli(tmp_path, forecasts, monkeypatch, capsys):
+    """Run a command line in a folder with forecasts; returns (exit status, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(candle_source, "registry", lambda kind: {"data-source": Sources()}[kind])
+    Path("f.parquet").write_bytes(forecasts.read_bytes())
+
+    def run(line: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(line.split())
+        done = capsys.readouterr()
+        return stop.value.code, done.out, done.err
+
+    return run
+
+
+def ok(result: tuple[int, str, str]):
+    status, out, err = result
+    assert status == 0, err
+    return out
+
+
+def test_the_whole_way(cli):
+    made = json.loads(ok(cli("signals generate --forecasts f.parquet --ledger l.db --json")))
+    assert made["signals"] == made["new"] == sum(made["sides"].values()) == 100
+    assert made["sides"]["LONG"] > 25
+    assert "; 0 new in l.db" in ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+
+    listed = json.loads(ok(cli("signals list --ledger l.db --json --latest --symbol AAA")))
+    assert [(one["symbol"], one["as_of"][:10]) for one in listed] == [
+        ("AAA", str(CANDLES["AAA"].time[24])[:10])
+    ] * 2
+    table = ok(cli("signals list --ledger l.db --limit 3 --side long --horizon 5 --min-probability 0.6"))
+    assert len(table.splitlines()) == 4
+    assert "(expired)" in table
+    assert "bps of costs" in table
+
+    done = json.loads(ok(cli("signals resolve --ledger l.db --source test --json")))
+    # All 25 signals of each symbol and horizon end within the 60 candles.
+    assert done == {"resolved": 100, "open": 0, "without_candles": []}
+    assert ok(cli("signals resolve --ledger l.db --source test")).startswith(
+        "0 signals resolved, 0 still open"
+    )
+
+    assert "100 signals in out.csv" in ok(cli("signals export --ledger l.db --out out.csv"))
+    assert len(Path("out.csv").read_text().splitlines()) == 101
+
+    tested = json.loads(
+        ok(cli("backtest --ledger l.db --source test --horizon 5 --json seed=3 --out b.json"))
+    )
+    assert tested["config"]["horizon_bars"] == 5
+    assert tested["config"]["seed"] == 3
+    assert tested["costs_paid"] > 0
+    assert tested["trades"]["num_closed"] + tested["trades"]["num_flat"] == 50
+    written = json.loads(Path("b.json").read_text())
+    assert written["series"]["equity"][0] == 1.0
+    assert written["net"] == tested["net"]
+    text = ok(cli("backtest --ledger l.db --source test --horizon 5"))
+    assert "buy and hold" in text
+    assert "trades, hit rate" in text
+
+
+def test_options_reach_the_strategy_and_the_costs(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db horizons=[5] round_trip_cost_bps=5000"))
+    listed = json.loads(ok(cli("signals list --ledger l.db --json --limit 500")))
+    assert {one["side"] for one in listed} == {"FLAT"}
+    assert {one["horizon_bars"] for one in listed} == {5}
+    # With one horizon in the ledger there is nothing to choose.
+    free = json.loads(ok(cli("backtest --ledger l.db --source test --json cost.fee_bps=0")))
+    assert free["config"]["cost"]["fee_bps"] == 0
+    assert free["exposure"] == 0
+
+
+def test_symbols_without_candles_are_told_apart(cli):
+    make_forecast(["AAA", "CCC"], as_of=DAYS[:5], horizons=(2,)).to_frame().to_parquet("f.parquet")
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    _, out, err = cli("signals resolve --ledger l.db --source test")
+    assert out == "5 signals resolved, 5 still open\n"
+    assert err == "no candles in test for CCC\n"
+
+
+def test_signals_the_candles_do_not_reach_are_told(cli):
+    make_forecast(["AAA"], as_of=[*DAYS[:5], "2030-01-01"], horizons=(2,)).to_frame().to_parquet("f.parquet")
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    status, _, err = cli("backtest --ledger l.db --source test")
+    assert status == 0
+    assert err == "1 signals are outside the candles and were left out\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("signals list --ledger none.db", "there is no ledger at none.db"),
+        ("signals generate --forecasts none.parquet --ledger l.db", "cannot read none.parquet"),
+        ("signals generate --forecasts f.parquet --ledger f.parquet", "file is not a database"),
+        (
+            "signals generate --forecasts f.parquet --ledger l.db --strategy treshold",
+            "did you mean 'threshold'?",
+        ),
+        ("signals generate --forecasts f.parquet --ledger l.db long_treshold=0.6", "'long_threshold'?"),
+        ("signals generate --forecasts f.parquet --ledger l.db long_threshold=0.4", "greater than 0.5"),
+        ("signals generate --forecasts f.parquet --ledger l.db horizons=[3]", "no forecast for 3 bars"),
+        ("signals list --ledger full.db --symbol ../x", "is not a symbol (from --symbol)"),
+        ("signals list --ledger full.db --since tomorrow", "'tomorrow' is not a date"),
+        ("signals list --ledger full.db --min-probability 2", "0<=x<=1"),
+        ("signals export --ledger full.db --out x.xls", "cannot export to 'x.xls'"),
+        ("backtest --ledger full.db --source test", "has signals for 2, 5 bars: choose one with --horizon"),
+        (
+            "backtest --ledger full.db --source test --horizon 3",
+            "no signals for --horizon 3; horizons: [2, 5]",
+        ),
+        ("backtest --ledger full.db --source test --horizon 5 --model x", "for --horizon 5 --model x"),
+        ("backtest --ledger full.db --source test --horizon 5 cost.fee_bps=-1", "cost.fee_bps"),
+        ("signals resolve --ledger full.db --source test:x", "takes no location"),
+        ("signals resolve --ledger full.db --source test fees=1", "no such key 'fees'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exits_with_2(cli, full, line, message):
+    status, out, err = cli(line.replace("full.db", str(full)))
+    assert status == 2
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_another_rule_cannot_rewrite_what_was_said(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    status, _, err = cli("signals generate --forecasts f.parquet --ledger l.db long_threshold=0.9")
+    assert status == 2
+    assert "a ledger only grows, so try other options in another one" in err
+
+
+def test_two_models_are_not_mixed_up(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    second = make_forecast(["AAA", "BBB"], as_of=DAYS, horizons=(2, 5), drift=-0.002, num_samples=200)
+    second.to_frame().assign(model_id="bear").to_parquet("g.parquet")
+    ok(cli("signals generate --forecasts g.parquet --ledger l.db"))
+    status, _, err = cli("backtest --ledger l.db --source test --horizon 5")
+    assert status == 2
+    assert "choose one strategy and model among threshold/bear, threshold/random-walk" in err
+    bear = json.loads(
+        ok(cli("backtest --ledger l.db --source test --horizon 5 --model bear --json --out b.json"))
+    )
+    assert np.sum(json.loads(Path("b.json").read_text())["series"]["positions"]) < 0
+    assert bear["symbols"] == ["AAA", "BBB"]

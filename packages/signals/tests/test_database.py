@@ -1,0 +1,119 @@
+"""Every way a ledger's place can be wrong gives one line that names it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from marketgpt_signals.errors import LedgerError
+from marketgpt_signals.ledger import Ledger
+
+
+def refusal(location: str | Path, **options: bool) -> str:
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(location, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def run(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+def test_a_new_ledger_is_made_with_its_folders_in_wal_mode(tmp_path):
+    path = tmp_path / "deep" / "a b?#%é.db"
+    with Ledger.open(path) as ledger:
+        assert ledger.symbols() == []
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_text_path_and_a_sqlite_url_are_the_same_place(tmp_path, make_signal):
+    with Ledger.open(str(tmp_path / "x.db")) as ledger:
+        ledger.append([make_signal()])
+    with Ledger.open(f"sqlite:///{tmp_path}/x.db") as ledger:
+        assert ledger.symbols() == ["AAA"]
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("no database at all, but long enough to look at" * 50)
+    assert refusal(path) == f"cannot use the ledger {path}: file is not a database"
+    assert path.read_text().startswith("no database")
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path):
+    path = tmp_path / "theirs.db"
+    run(path, "CREATE TABLE theirs (a)")
+    before = path.read_bytes()
+    assert refusal(path) == f"{path} is a database, but not a ledger: it holds theirs"
+    assert path.read_bytes() == before
+
+
+def test_another_schema_version(tmp_path):
+    path = tmp_path / "ledger.db"
+    Ledger.open(path).close()
+    run(path, "UPDATE meta SET value = '7'")
+    assert refusal(path) == f"the ledger {path} has schema '7'; this version reads 1"
+    run(path, "DELETE FROM meta")
+    assert "has schema 'None'" in refusal(path)
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "cannot use the ledger" in refusal(tmp_path / "file" / "ledger.db")
+    assert refusal(tmp_path) == f"cannot use the ledger {tmp_path}: it is a folder"
+    assert "cannot use the ledger" in refusal("/proc/ledger.db")
+
+
+def test_a_reader_can_insist_that_there_is_one(tmp_path):
+    path = tmp_path / "ledger.db"
+    assert refusal(path, must_exist=True) == f"there is no ledger at {path}"
+    assert not path.exists()
+    path.touch()
+    assert refusal(path, must_exist=True) == f"{path} is not a ledger: it is empty"
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///x.db?mode=memory"])
+def test_a_ledger_outlives_its_process(url):
+    assert "write a SQLite ledger as a path" in refusal(url)
+
+
+def test_urls_that_lead_nowhere():
+    assert refusal("nope://host/db") == "nope://host/db: SQLAlchemy knows no such database"
+    assert refusal("://") == "'://' is neither a path nor a database URL"
+    message = refusal("mysql+pymysql://me:secret@host/db")
+    assert message == "mysql+pymysql://me:***@host/db: its driver is missing: pip install pymysql"
+
+
+def test_a_ledger_that_is_deleted_is_an_error_and_not_a_new_one(ledger, make_signal):
+    ledger.append([make_signal()])
+    Path(ledger.name).unlink()
+    for use in (ledger.signals, ledger.summary, lambda: ledger.append([make_signal(1)])):
+        with pytest.raises(LedgerError, match=r"cannot use the ledger .*: unable to open database file"):
+            use()
+    assert not Path(ledger.name).exists()
+
+
+def test_a_ledger_that_turns_to_rubbish_is_an_error(ledger, make_signal):
+    ledger.append([make_signal()])
+    Path(ledger.name).write_bytes(b"rubbish" * 1_000)
+    with pytest.raises(LedgerError, match="file is not a database"):
+        ledger.signals()
+
+
+def test_a_lock_that_does_not_end_is_one_line(ledger, make_signal, monkeypatch):
+    monkeypatch.setattr("marketgpt_signals.database.BUSY_TIMEOUT_S", 0.01)
+    with closing(sqlite3.connect(ledger.name, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert ledger.signals() == []  # readers never wait
+        with pytest.raises(LedgerError, match="database is locked"):
+            ledger.append([make_signal()])
+        other.execute("ROLLBACK")
+    assert ledger.append([make_signal()]) == 1
