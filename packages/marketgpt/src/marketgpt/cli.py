@@ -29,8 +29,10 @@ def demo(*, out: Path, seed: int | None, overwrite: bool, as_json: bool, overrid
     """
     # Mistakes first: the imports below take seconds.
     from marketgpt.workspace import Workspace
+    from marketgpt_training.config import preset
 
-    Workspace(out).claim(overwrite=overwrite)
+    preset("demo", overrides)
+    Workspace(out).check(overwrite=overwrite)
     console = progress_console()
     started = time.perf_counter()
 
@@ -96,8 +98,15 @@ def serve(*, folder: Path, ledger: str | None, source: str | None, host: str, po
     from marketgpt.workspace import Workspace
 
     workspace = Workspace(folder)
-    click.echo(f"dashboard http://{host}:{port}/dashboard   API http://{host}:{port}/docs   (Ctrl-C stops)")
-    run_server(ledger or workspace.ledger, source or f"parquet:{workspace.candles}", host=host, port=port)
+    shown = f"[{host}]" if ":" in host else host
+
+    def on_start() -> None:
+        click.echo(
+            f"dashboard http://{shown}:{port}/dashboard   API http://{shown}:{port}/docs   (Ctrl-C stops)"
+        )
+
+    candles = source or f"parquet:{workspace.candles}"
+    run_server(ledger or workspace.ledger, candles, host=host, port=port, on_start=on_start)
 
 
 def _refuse_beyond_loopback(host: str) -> None:

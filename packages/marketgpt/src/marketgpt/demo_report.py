@@ -9,10 +9,11 @@ from marketgpt.report.build import ReportContent, build_report
 from marketgpt_core.files import write_text
 from marketgpt_core.horizons import horizon_name
 from marketgpt_core.times import iso
+from marketgpt_signals.backtest.metrics import wilson_interval
 
 if TYPE_CHECKING:
     from marketgpt.demo import DemoResult
-    from marketgpt_signals.backtest.metrics import Performance
+    from marketgpt_signals.backtest.metrics import Performance, Trades
 
 
 def write_report(made: DemoResult) -> None:
@@ -82,12 +83,19 @@ def _backtest_rows(made: DemoResult) -> list[tuple[str, str, str]]:
         ("turnover a year", _number(result.turnover_per_year), ""),
     ]
     if result.trades is not None:
-        hit = result.trades.hit_interval
-        share = _percent(result.trades.hit_rate)
-        interval = f" [{hit[0]:.1%}, {hit[1]:.1%}]" if hit else ""
-        rows.append((f"hit rate of {result.trades.num_closed} signals", f"{share}{interval}", ""))
+        rows.append(("hit rate, 90% interval", _hit_rate(result.trades, result.config.horizon_bars), ""))
         rows.append(("profit factor", _number(result.trades.profit_factor), ""))
     return rows
+
+
+def _hit_rate(trades: Trades, horizon_bars: int) -> str:
+    """Signals a bar apart share all but one bar of their horizon: only every h-th one counts as new."""
+    independent = trades.num_closed // horizon_bars
+    if trades.hit_rate is None or independent == 0:
+        return "-"
+    interval = wilson_interval(round(trades.hit_rate * independent), independent)
+    bounds = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
+    return f"{trades.hit_rate:.1%}{bounds} of {trades.num_closed:,}"
 
 
 def _costs(made: DemoResult) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from fastapi import FastAPI
 
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.clock import Clock
-from marketgpt_core.errors import DataError
+from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_data_sources import open_source
 from marketgpt_monitoring.dashboard import mount_dashboard
 from marketgpt_signals.api import create_app
@@ -52,14 +55,43 @@ def candles_of(source: str) -> Callable[[str], CandleSeries | None]:
     return candles
 
 
-def serve(ledger_path: Path | str, source: str, *, host: str, port: int) -> None:
+def serve(
+    ledger_path: Path | str,
+    source: str,
+    *,
+    host: str,
+    port: int,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until interrupted.
 
+    Args:
+        ledger_path: A file or a database URL.
+        source: Candles to draw: name or name:location.
+        host: Address to listen on.
+        port: Port to listen on.
+        on_start: Called once the port answers.
+
     Raises:
-        MarketGPTError: when the ledger or the source cannot be opened.
+        MarketGPTError: when the ledger, the source or the port cannot be opened.
     """
     import uvicorn
 
     with Ledger.open(ledger_path, must_exist=True) as ledger:
         app = create_application(ledger, candles_of(source))
-        uvicorn.run(app, host=host, port=port, log_level="warning")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        with _listen(host, port) as listener, suppress(KeyboardInterrupt):
+            on_start()
+            server.run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # Ours, not uvicorn's: a port that is taken is the user's to mend, in one line.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {reason}; choose another with --port"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +63,14 @@ class Workspace:
         """What the demo printed, as JSON; written last, so it marks a finished demo."""
         return self.folder / "demo.json"
 
-    def claim(self, *, overwrite: bool) -> None:
-        """Make the folder ready for a new demo.
+    def check(self, *, overwrite: bool) -> list[Path]:
+        """Return what an earlier demo left in the folder; nothing is changed.
 
         Raises:
-            RunError: when it cannot be written to, or holds something and ``overwrite`` is not set.
+            RunError: when the folder is a file, or holds a demo and ``overwrite`` is not set.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"{self.folder} is a file, not a folder; choose another with --out")
-        ensure_writable_folder(self.folder)
         parts = (
             self.candles,
             self.run,
@@ -81,14 +81,23 @@ class Workspace:
             self.report,
             self.summary,
         )
-        left = [part for part in parts if part.exists()]
-        if not left:
-            return
-        if not overwrite:
+        left = [part for part in parts if os.path.lexists(part)]
+        if left and not overwrite:
             raise RunError(
                 f"{self.folder} already holds a demo ({', '.join(part.name for part in left)}); "
                 "--overwrite replaces it, --out DIR writes elsewhere"
             )
+        return left
+
+    def claim(self, *, overwrite: bool) -> None:
+        """Make the folder ready for a new demo.
+
+        Raises:
+            RunError: when it cannot be written to, or holds something and ``overwrite`` is not set.
+        """
+        left = self.check(overwrite=overwrite)
+        ensure_writable_folder(self.folder)
         # Only what a demo writes is removed: whatever else lies in the folder is somebody's.
         for part in (*left, *self.folder.glob("ledger.db-*")):
-            shutil.rmtree(part) if part.is_dir() else part.unlink()
+            # A link goes, what it points to stays.
+            shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()

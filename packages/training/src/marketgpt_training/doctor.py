@@ -48,18 +48,18 @@ def _deepspeed() -> Check:
         )
     from marketgpt_training.engines.deepspeed_engine import import_deepspeed
 
-    deepspeed = import_deepspeed()
+    import_deepspeed()
     from deepspeed.accelerator import get_accelerator
+    from deepspeed.ops.op_builder.all_ops import ALL_OPS
 
-    builders = deepspeed.ops.op_builder.ALL_OPS
-    usable = sorted(name for name in builders if _compatible(get_accelerator().create_op_builder(name)))
+    usable = sorted(name for name, builder in ALL_OPS.items() if _compatible(builder))
     device = get_accelerator().device_name()
     text = f"{version('deepspeed')} on {device}; ops it could build: {', '.join(usable) or 'none'}"
     return Check("deepspeed", Health.OK, text)
 
 
 def _compatible(builder: object) -> bool:
-    return builder is not None and bool(builder.is_compatible(verbose=False))  # type: ignore[attr-defined]
+    return bool(builder.is_compatible(verbose=False))  # type: ignore[attr-defined]
 
 
 def _compiler() -> Check:
@@ -78,7 +78,8 @@ def _slurm() -> Check:
     partitions = _sinfo("-h", "-o", "%P %a %D")
     if partitions.returncode:
         mend = "ask the cluster's administrators, or load its Slurm module"
-        return Check("slurm", Health.FAIL, f"sinfo fails: {partitions.stderr.strip()[:200]}", mend)
+        said = " ".join(partitions.stderr.split())[:200]
+        return Check("slurm", Health.FAIL, f"sinfo fails: {said}", mend)
     listed = "; ".join(partitions.stdout.split("\n")).strip("; ")
     return Check("slurm", Health.OK, f"{version_text}; partitions: {listed}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,12 +92,10 @@ def build_report(content: ReportContent) -> str:
         "BACKTEST": _table(("", "strategy", "buy and hold"), content.backtest_rows),
         "COSTS": html.escape(content.costs),
         "MONITOR": html.escape(content.monitor),
-        "FACTS": _table(("", ""), content.facts),
+        "FACTS": _table(("", ""), content.facts, kind="prose"),
     }
-    page = PAGE
-    for name, value in values.items():
-        page = page.replace(f"@@{name}@@", value)
-    return page
+    # One pass: a value that itself reads like a placeholder stays as it is.
+    return re.sub(r"@@([A-Z_]+)@@", lambda found: values[found[1]], PAGE)
 
 
 def _div(figure: go.Figure, name: str) -> str:
@@ -109,12 +108,13 @@ def _div(figure: go.Figure, name: str) -> str:
     return text
 
 
-def _table(headings: Cells, rows: Sequence[Cells]) -> str:
+def _table(headings: Cells, rows: Sequence[Cells], *, kind: str = "numbers") -> str:
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    table = f"<table class='{kind}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='scroll'>{table}</div>"
 
 
 def _signals_table(signals: Sequence[Signal], category: Any) -> str:  # noqa: ANN401 - a Category
@@ -127,7 +127,7 @@ def _signals_table(signals: Sequence[Signal], category: Any) -> str:  # noqa: AN
         )
         for s in sorted(signals, key=lambda s: s.horizon_bars)
     ]  # fmt: skip
-    return _table(headings, rows)
+    return _table(headings, rows, kind="prose")
 
 
 def _results_table(results: Mapping[str, Any], names: Mapping[int, str]) -> str:

@@ -82,7 +82,7 @@ def equity_figure(
     figure.update_layout(LAYOUT, height=460)
     figure.update_xaxes(gridcolor=GRID)
     figure.update_yaxes(gridcolor=GRID)
-    figure.update_yaxes(title="growth of 1", type="log", row=1)
+    figure.update_yaxes(title="growth of 1", type="log", dtick="D2", row=1)
     figure.update_yaxes(title="drawdown", tickformat=".0%", row=2)
     return figure
 

@@ -13,7 +13,7 @@ PAGE = """<!doctype html>
 :root { color-scheme: light; }
 body { margin: 0; background: #f5f6f8; color: #1f2933;
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 1160px; margin: 0 auto; padding: 32px 20px 64px; }
+main { max-width: 1240px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 26px; margin: 0 0 6px; }
 h2 { font-size: 18px; margin: 0 0 4px; }
 p { margin: 4px 0 12px; max-width: 80ch; }
@@ -22,10 +22,11 @@ section { background: #fff; border: 1px solid #e6e9ef; border-radius: 10px;
 .muted { color: #66707f; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; }
-th { text-align: right; font-weight: 600; color: #66707f; border-bottom: 1px solid #cfd5df; padding: 6px 10px;
+th { text-align: right; font-weight: 600; color: #66707f; border-bottom: 1px solid #cfd5df; padding: 6px 8px;
   white-space: nowrap; }
-td { text-align: right; border-bottom: 1px solid #eef0f4; padding: 6px 10px; white-space: nowrap; }
-th:first-child, td:first-child, th:last-child, td:last-child { text-align: left; }
+td { text-align: right; border-bottom: 1px solid #eef0f4; padding: 6px 8px; white-space: nowrap; }
+th:first-child, td:first-child, .prose th:last-child, .prose td:last-child { text-align: left; }
+.prose td:last-child { white-space: normal; overflow-wrap: anywhere; }
 </style>
 <script>@@PLOTLY@@</script>
 </head>
