@@ -13,6 +13,7 @@ from marketgpt_core.errors import CandleError, ConfigError, DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category
 from marketgpt_data_sources import open_source
+from marketgpt_data_sources.quality import verify
 from marketgpt_data_sources.sources.folder import FolderSource
 from marketgpt_data_sources.testing import DataSourceConformance
 from marketgpt_data_sources.writing import write_parquet
@@ -212,19 +213,16 @@ def test_impossible_candles_name_file_and_row(save: Callable[..., Path], tmp_pat
         _open(kind, tmp_path).fetch(["AAA"])
     assert str(path) in str(refused.value)
     assert "row 3 2024-03-07 high below open" in str(refused.value)
-    assert "price_decimals" not in str(refused.value)
     assert len(_open(kind, tmp_path, impossible="drop").fetch(["AAA"])["AAA"]) == 39
 
 
-def test_a_bit_too_low_is_explained_and_can_be_rounded(
-    save: Callable[..., Path], tmp_path: Path, kind: str
-) -> None:
+def test_a_high_one_bit_too_low_is_rounding(save: Callable[..., Path], tmp_path: Path, kind: str) -> None:
     frame = _frame()
     frame.loc[3, "high"] = np.nextafter(frame.loc[3, "close"], 0)
     save(frame, "long")
-    with pytest.raises(CandleError, match="only the last bit is wrong: price_decimals=6 rounds it"):
-        _open(kind, tmp_path).fetch(["AAA"])
-    assert len(_open(kind, tmp_path, price_decimals=6).fetch(["AAA"])["AAA"]) == 40
+    source = _open(kind, tmp_path)
+    assert len(source.fetch(["AAA"])["AAA"]) == 40
+    assert verify(source).is_clean
 
 
 def test_the_tickers_na_and_nan_are_tickers(save: Callable[..., Path], tmp_path: Path, kind: str) -> None:

@@ -87,9 +87,3 @@ def test_impossible_rows_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     left = shapes.without_impossible(_long(_history(High=[12.0, 1.0])), where="AAA.csv")
     assert list(left["row"]) == [0]
     assert "AAA.csv: 1 impossible candles left out: 2024-03-05" in caplog.text
-
-
-def test_only_rounding_tells_a_bit_from_a_fault() -> None:
-    assert shapes.only_rounding(_long(_history(High=[np.nextafter(11.0, 0), 13.0])))
-    assert not shapes.only_rounding(_long(_history(High=[10.99, 13.0])))
-    assert not shapes.only_rounding(_long(_history(High=[np.nan, 13.0])))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from marketgpt_core.candles import CandleSeries
 
 _MOST_SHOWN = 5
+# Relative; two roundings of a double are 2e-16, and no price is quoted to nine digits.
+_ROUNDING = 1e-9
 
 
 def impossible_rows(
@@ -37,6 +39,24 @@ def impossible_rows(
         ("low above open or close", finite & (low > np.minimum(open_, close))),
         ("volume is NaN, infinite or negative", ~(np.isfinite(volume) & (volume >= 0))),
     ]
+
+
+def absorb_rounding(
+    open_: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return high and low, widened where they miss open or close by a rounding error.
+
+    A vendor that adjusts for dividends multiplies three prices and looks the fourth up (yfinance's
+    ``auto_adjust``), so a close can stand one bit above its high. A miss of more than a billionth is left
+    as it is, for :func:`impossible_rows` to find.
+    """
+    top, bottom = np.maximum(open_, close), np.minimum(open_, close)
+    near_high = (high < top) & (high >= top * (1 - _ROUNDING))
+    near_low = (low > bottom) & (low <= bottom * (1 + _ROUNDING))
+    return np.where(near_high, top, high), np.where(near_low, bottom, low)
 
 
 def check_series(series: CandleSeries, *, where: str = "") -> None:

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marketgpt_core.candle_checks import absorb_rounding
 from marketgpt_core.candles import FIELDS, PRICES, Candles, CandleSeries
 from marketgpt_core.errors import DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category
 
 _TIME_NAMES = ("time", "date", "datetime", "timestamp")
-# Relative; two roundings of a double are 2e-16, and no price is quoted to nine digits.
-_ROUNDING = 1e-9
 _SYMBOL_NAMES = ("symbol", "ticker")
 
 
@@ -119,7 +118,8 @@ def _series(
     if order is not None:
         time = time[order]
         columns = {name: values[order] for name, values in columns.items()}
-    _absorb_rounding(columns)
+    prices = (columns[name] for name in PRICES)
+    columns["high"], columns["low"] = absorb_rounding(*prices)
     return CandleSeries(
         symbol=symbol,
         interval=interval,
@@ -127,21 +127,6 @@ def _series(
         category=_category(frame, symbol, category),
         **columns,
     )
-
-
-def _absorb_rounding(columns: dict[str, NDArray[np.float64]]) -> None:
-    """Widen high and low where they miss open or close by a rounding error, in place.
-
-    A vendor that adjusts for dividends multiplies three prices and looks the fourth up (yfinance's
-    ``auto_adjust``), so a close can stand one bit above its high. A miss of more than a billionth is left
-    for the checks to refuse.
-    """
-    top = np.maximum(columns["open"], columns["close"])
-    bottom = np.minimum(columns["open"], columns["close"])
-    near_high = (columns["high"] < top) & (columns["high"] >= top * (1 - _ROUNDING))
-    near_low = (columns["low"] > bottom) & (columns["low"] <= bottom * (1 + _ROUNDING))
-    columns["high"] = np.where(near_high, top, columns["high"])
-    columns["low"] = np.where(near_low, bottom, columns["low"])
 
 
 def _utc(stamps: pd.Series, interval: Interval, what: str) -> NDArray[np.datetime64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from marketgpt_core.candle_checks import impossible_rows
+from marketgpt_core.candle_checks import absorb_rounding, impossible_rows
 from marketgpt_core.candles import FIELDS, Candles
 from marketgpt_core.interval import Interval
 from marketgpt_core.times import iso
@@ -131,6 +131,7 @@ def _issues(where: str, symbol: str, frame: pd.DataFrame) -> Iterator[Issue]:
 
 def _faults(frame: pd.DataFrame, time: NDArray[np.datetime64]) -> list[tuple[str, NDArray[np.bool_]]]:
     open_, high, low, close, volume = (frame[name].to_numpy(dtype=np.float64) for name in FIELDS)
+    high, low = absorb_rounding(open_, high, low, close)
     dated = ~np.isnat(time)
     # Out of order: earlier than something above it.
     moments = np.where(dated, time.astype("int64"), np.iinfo(np.int64).min)

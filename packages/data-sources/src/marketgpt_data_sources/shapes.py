@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from marketgpt_core.candle_checks import impossible_rows
+from marketgpt_core.candle_checks import absorb_rounding, impossible_rows
 from marketgpt_core.candles import FIELDS, PRICES
 from marketgpt_core.errors import DataError
 from marketgpt_core.interval import Interval
@@ -154,21 +154,11 @@ def without_impossible(frame: pd.DataFrame, *, where: str) -> pd.DataFrame:
         frame: As :func:`long_form` gives it.
         where: Where it came from, for the log.
     """
-    bad = np.logical_or.reduce([mask for _, mask in impossible_rows(*_arrays(frame))])
+    open_, high, low, close, volume = (frame[name].to_numpy(dtype=np.float64) for name in FIELDS)
+    high, low = absorb_rounding(open_, high, low, close)
+    bad = np.logical_or.reduce([mask for _, mask in impossible_rows(open_, high, low, close, volume)])
     if bad.any():
         shown = ", ".join(map(str, frame["time"][bad].iloc[:5]))
         logger.warning("%s: %d impossible candles left out: %s", where, int(bad.sum()), shown)
     possible: pd.DataFrame = frame.loc[~bad]
     return possible
-
-
-def _arrays(frame: pd.DataFrame) -> list[np.ndarray]:
-    return [frame[name].to_numpy(dtype=np.float64) for name in FIELDS]
-
-
-def only_rounding(frame: pd.DataFrame) -> bool:
-    """Whether every impossible candle of a long frame would be possible if 1e-9 apart counted as equal."""
-    open_, high, low, close, volume = _arrays(frame)
-    slack = 1e-9 * close
-    widened = (open_, high + slack, low - slack, close, volume)
-    return not any(mask.any() for _, mask in impossible_rows(*widened))

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.config import Config as BaseConfig
-from marketgpt_core.errors import CandleError, ConfigError, DataError
+from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category, check_symbol
 from marketgpt_core.times import Moment, to_datetime64
@@ -81,9 +81,6 @@ class FolderSource(DataSource):
             description="Category where a file has no such column; left out: from the symbol's shape.",
         )
         date_format: str | None = Field(default=None, description="Of dates that are not ISO: '%d/%m/%Y'.")
-        price_decimals: int | None = Field(
-            default=None, ge=0, le=15, description="Round prices to so many decimals; left out: as they are."
-        )
         impossible: Literal["refuse", "drop"] = Field(
             default="refuse", description="What to do with impossible candles; 'drop' logs how many."
         )
@@ -186,25 +183,16 @@ class FolderSource(DataSource):
     def _candles(self, frame: pd.DataFrame, interval: Interval, where: str) -> Candles:
         if self.config.adjust and "adj_close" in frame.columns:
             frame = shapes.adjusted(frame, where=where)
-        if self.config.price_decimals is not None:
-            frame = shapes.rounded(frame, self.config.price_decimals)
         if self.config.impossible == "drop":
             frame = shapes.without_impossible(frame, where=where)
         names = map(str, frame["symbol"].unique())
         guessed = {symbol: self.config.category or guess_category(symbol) for symbol in names}
-        try:
-            return Candles.from_frame(
-                frame.drop(columns=["row", "adj_close"], errors="ignore"),
-                interval=interval,
-                category=guessed,
-                where=where,
-            )
-        except CandleError as error:
-            if frame["time"].notna().all() and shapes.only_rounding(frame) and "impossible" in str(error):
-                raise CandleError(
-                    f"{error}; only the last bit is wrong: price_decimals=6 rounds it"
-                ) from error
-            raise
+        return Candles.from_frame(
+            frame.drop(columns=["row", "adj_close"], errors="ignore"),
+            interval=interval,
+            category=guessed,
+            where=where,
+        )
 
     def _homes(self, interval: Interval) -> dict[str, Path]:
         homes: dict[str, Path] = {}
