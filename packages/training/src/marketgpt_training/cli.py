@@ -10,7 +10,7 @@ from marketgpt_core.cli.options import json_option, print_json, progress_console
 
 
 @click.command()
-@click.option("--preset", "name", required=True, help="Preset: demo, small.")
+@click.option("--preset", "name", required=True, help="Preset, for example demo.")
 @click.option("--source", help="Replace the preset's source: name or name:location.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks here.")
 @click.option("--evaluate/--no-evaluate", "do_evaluate", default=True, help="Evaluate on the test part.")
