@@ -25,7 +25,7 @@ def _no_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         found = entry_points(group=group)
         return [point for point in found if not (point.dist and others.fullmatch(point.dist.name or ""))]
 
-    monkeypatch.setattr(doctor_module, "entry_points", ours)
+    monkeypatch.setattr(doctor_module, "entry_points_of", ours)
 
 
 def by_topic(checks: list[Check]) -> dict[str, Check]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import entry_points
+
+from marketgpt_core.plugins.discovery import entry_points_of
 
 DOCTOR_GROUP = "marketgpt.doctor"
 
@@ -42,7 +43,7 @@ class Check:
 def examine() -> list[Check]:
     """Run every installed check; one that raises becomes a failing line."""
     results: list[Check] = []
-    for point in sorted(entry_points(group=DOCTOR_GROUP), key=lambda p: (p.name != "core", p.name)):
+    for point in sorted(entry_points_of(DOCTOR_GROUP), key=lambda p: (p.name != "core", p.name)):
         try:
             found: Iterable[Check] = point.load()()
             results += list(found)

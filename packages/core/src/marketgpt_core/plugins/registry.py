@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import Any, Generic, TypeVar, cast
 
 from marketgpt_core.errors import PluginError, hint
-from marketgpt_core.plugins.discovery import Plugin, PluginGroup, plugin_group
+from marketgpt_core.plugins.discovery import Plugin, PluginGroup, entry_points_of, plugin_group
 
 T = TypeVar("T")
 
@@ -140,7 +139,7 @@ def registries() -> dict[str, Registry[Any]]:
     import logging
 
     found: dict[str, Registry[Any]] = {}
-    for point in sorted(entry_points(group=REGISTRIES_GROUP), key=lambda p: p.name):
+    for point in sorted(entry_points_of(REGISTRIES_GROUP), key=lambda p: p.name):
         try:
             found[point.name] = point.load()()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken package must not hide the others
