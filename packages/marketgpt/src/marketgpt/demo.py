@@ -49,6 +49,7 @@ class DemoResult:
         signals: Every signal written.
         backtest: Of the two-week signals of all test symbols.
         monitor: What the monitor found.
+        overrides: What was changed on the preset.
     """
 
     workspace: Workspace
@@ -60,6 +61,7 @@ class DemoResult:
     signals: list[Signal]
     backtest: BacktestResult
     monitor: MonitorReport
+    overrides: tuple[str, ...] = ()
 
 
 def run_demo(
@@ -112,7 +114,9 @@ def run_demo(
         report = check(ledger, registry("drift-detector").create("adwin"), clock=clock)
         alert_on(report, {"log": registry("alert-channel").create("log", {"path": str(workspace.alerts)})})
     write_json(workspace.backtest, result.to_json())
-    made = DemoResult(workspace, config, candles, run, evaluation, newest.of(SYMBOL), signals, result, report)
+    made = DemoResult(
+        workspace, config, candles, run, evaluation, newest.of(SYMBOL), signals, result, report, overrides
+    )
     on_stage("write the report")
     write_report(made)
     write_json(workspace.summary, summary(made))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from marketgpt.report.build import ReportContent, build_report
@@ -113,7 +114,7 @@ def _facts(made: DemoResult) -> list[tuple[str, str]]:
     manifest = made.run.manifest
     versions = ", ".join(f"{name} {version}" for name, version in manifest["packages"].items())
     return [
-        ("command", f"marketgpt demo --seed {made.config.seed}"),
+        ("command", shlex.join(["marketgpt", "demo", "--seed", str(made.config.seed), *made.overrides])),
         ("model", made.newest.model_id),
         ("data fingerprint", made.run.data_fingerprint),
         ("code revision", manifest["code_revision"]),

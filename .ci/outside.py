@@ -1,0 +1,219 @@
+"""What an outsider gets from our wheels: his plugins work, a broken one harms nobody.
+
+Run by .ci/wheels in a clean environment with marketgpt, pytest and the wheels of examples/plugins; every step
+runs in a folder that is not the repository, and our sources are not on the path.
+"""
+
+# ruff: noqa: INP001, S101, S603 - a script; asserts are its purpose, and the command it runs is ours
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+SOURCE, STRATEGY, BROKEN = "sqlite", "consensus", "broken"
+BROKEN_DISTRIBUTION = "marketgpt-broken"
+REASON = "ModuleNotFoundError: No module named 'marketgpt_module_that_does_not_exist'"
+USER_ERROR = 2
+SYMBOLS, NUM_DAYS = ("AAA", "BBB"), 60
+COMMANDS = (
+    "demo",
+    "data",
+    "tokenizer",
+    "train",
+    "evaluate",
+    "models",
+    "forecast",
+    "signals",
+    "backtest",
+    "serve",
+)
+
+
+def marketgpt(*arguments: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command and insist on its exit status."""
+    command = shutil.which("marketgpt", path=str(Path(sys.executable).parent))
+    assert command, f"no marketgpt beside {sys.executable}"
+    done = subprocess.run(
+        [command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    words = f"marketgpt {' '.join(arguments)}"
+    assert done.returncode == expect, (
+        f"{words}: status {done.returncode}, not {expect}\n{done.stdout}{done.stderr}"
+    )
+    return done
+
+
+def check_that_it_is_ours() -> None:
+    """Insist on wheels: a checkout on the path would make all that follows worthless."""
+    import marketgpt_core
+
+    home = Path(marketgpt_core.__file__)
+    assert "site-packages" in home.parts, f"marketgpt_core comes from {home}"
+
+
+def check_listing() -> None:
+    """Both examples are listed as ok, the broken one as broken with its reason."""
+    done = marketgpt("plugins", "--json")
+    rows = json.loads(done.stdout)
+    found = {(row["kind"], row["name"]): row for row in rows}
+    expected = {
+        ("data-source", SOURCE): "marketgpt-example-source",
+        ("signal-strategy", STRATEGY): "marketgpt-example-strategy",
+    }
+    for key, distribution in expected.items():
+        assert key in found, f"{key} is not listed"
+        assert found[key]["status"] == "ok", found[key]
+        assert found[key]["distribution"] == distribution, found[key]
+    broken = [row for row in rows if row["status"] == "broken"]
+    assert {row["kind"] for row in broken} == {"command", "marketgpt.data_sources"}, broken
+    for row in broken:
+        assert (row["name"], row["distribution"]) == (BROKEN, BROKEN_DISTRIBUTION), row
+        assert row["error"] == REASON, row
+    ours = {row["name"] for row in rows if row["distribution"].startswith("marketgpt-data-sources")}
+    assert {"sample", "parquet", "csv"} <= ours, f"the broken plugin took ours with it: {ours}"
+
+
+def check_help() -> None:
+    """Help works; the broken command says so in its own line and when it is asked for."""
+    done = marketgpt("--help")
+    lines = {line.split()[0]: line for line in done.stdout.split("Commands:")[1].splitlines() if line.strip()}
+    assert set(COMMANDS) <= set(lines), f"missing: {set(COMMANDS) - set(lines)}"
+    assert "(broken)" in lines[BROKEN], lines[BROKEN]
+    assert "(broken)" not in "".join(line for name, line in lines.items() if name != BROKEN), done.stdout
+    one_line_error(marketgpt(BROKEN, "--what", "ever", expect=USER_ERROR), REASON)
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], said: str) -> None:
+    """Insist that the last line on standard error is an error that says something."""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: "), done.stderr
+    assert said in last, f"{said!r} is not in {last!r}"
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+def write_database(path: Path) -> None:
+    """Write candles as the source's README says: Unix seconds, UTC midnight, adjusted prices."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE candles (symbol TEXT, interval TEXT, time INTEGER,"
+            " open REAL, high REAL, low REAL, close REAL, volume REAL)"
+        )
+        for symbol in SYMBOLS:
+            for day in range(NUM_DAYS):
+                at = int((datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day)).timestamp())
+                row = (symbol, "1d", at, 100.0 + day, 102.0 + day, 99.0 + day, 101.0 + day, 1_000.0)
+                connection.execute("INSERT INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def check_source(folder: Path) -> None:
+    """The example source lists, verifies and gives candles, through our own commands."""
+    path = folder / "prices.db"
+    write_database(path)
+    source = f"{SOURCE}:{path}"
+    rows = json.loads(marketgpt("data", "list", "--source", source, "--json").stdout)
+    shown = [(row["symbol"], row["candles"], row["first"], row["last"]) for row in rows]
+    assert shown == [(symbol, NUM_DAYS, "2024-01-01", "2024-02-29") for symbol in SYMBOLS], shown
+    report = json.loads(marketgpt("data", "verify", "--source", source, "--strict", "--json").stdout)
+    assert (report["num_rows"], report["num_symbols"]) == (len(SYMBOLS) * NUM_DAYS, len(SYMBOLS)), report
+    one_line_error(
+        marketgpt("data", "verify", "--source", source, "--symbols", "AAB", expect=USER_ERROR),
+        "did you mean 'AAA'",
+    )
+
+    saved = folder / "saved"
+    marketgpt("data", "fetch", "--source", source, "--out", str(saved))
+    from marketgpt_data_sources import load_candles
+
+    ours, theirs = load_candles(f"parquet:{saved}"), load_candles(source)
+    assert theirs["AAA"].close.tolist() == [101.0 + day for day in range(NUM_DAYS)], theirs["AAA"]
+    assert ours["BBB"].close.tolist() == theirs["BBB"].close.tolist(), "saved and read back differ"
+
+
+def check_strategy(folder: Path) -> None:
+    """The example strategy makes signals, in Python and through our command."""
+    import numpy as np
+
+    from marketgpt_core.plugins import registry
+    from marketgpt_core.testing import make_forecast
+
+    made_at = datetime(2016, 1, 5, 22, tzinfo=UTC)
+    strategy = registry("signal-strategy").create(STRATEGY)
+    for drift, side in ((0.01, "LONG"), (-0.01, "SHORT"), (0.0, "FLAT")):
+        forecast = make_forecast(drift=drift)
+        signals = strategy.signals(forecast, created_at=made_at)
+        assert len(signals) == len(forecast) * len(forecast.horizons), len(signals)
+        sides = {str(signal.side) for signal in signals}
+        assert sides == {side}, f"drift {drift}: {sides}"
+        assert all(np.isfinite(signal.close) and signal.strategy == STRATEGY for signal in signals)
+    forecasts, ledger = folder / "forecasts.parquet", folder / "ledger.db"
+    make_forecast(drift=0.01).to_frame().to_parquet(forecasts, index=False)
+    where = ("--ledger", str(ledger))
+    made = marketgpt(
+        "signals", "generate", "--forecasts", str(forecasts), *where, "--strategy", STRATEGY, "--json"
+    )
+    report = json.loads(made.stdout)
+    assert report["new"] == report["sides"]["LONG"] > 0, report
+    listed = json.loads(marketgpt("signals", "list", *where, "--json").stdout)
+    assert {row["strategy"] for row in listed} == {STRATEGY}, listed
+
+
+def check_conformance() -> None:
+    """``plugins check`` runs the suites on what is installed, and they pass."""
+    for name in (SOURCE, STRATEGY):
+        done = marketgpt("plugins", "check", name)
+        assert " passed" in done.stdout, done.stdout
+        assert "failed" not in done.stdout, done.stdout
+    one_line_error(marketgpt("plugins", "check", "consensu", expect=USER_ERROR), "did you mean 'consensus'")
+
+
+def check_switches() -> None:
+    """One variable makes a broken plugin an error, another silences it."""
+    plain = marketgpt("data", "list")
+    assert f"skipping plugin {BROKEN!r} ({BROKEN_DISTRIBUTION} 0.1.0): {REASON}" in plain.stderr, plain.stderr
+    assert f"{SOURCE}:FILE" in plain.stdout, plain.stdout
+    one_line_error(marketgpt("data", "list", expect=USER_ERROR, MARKETGPT_STRICT_PLUGINS="1"), REASON)
+    quiet = marketgpt(
+        "data", "list", MARKETGPT_DISABLE_PLUGINS=BROKEN_DISTRIBUTION, MARKETGPT_STRICT_PLUGINS="1"
+    )
+    assert quiet.stderr == "", quiet.stderr
+    assert quiet.stdout == plain.stdout, quiet.stdout
+    rows = json.loads(marketgpt("plugins", "--json", MARKETGPT_DISABLE_PLUGINS=BROKEN_DISTRIBUTION).stdout)
+    assert {row["status"] for row in rows if row["distribution"] == BROKEN_DISTRIBUTION} <= {"disabled", "ok"}
+    assert "broken" not in {row["status"] for row in rows}, rows
+
+
+def main() -> None:
+    """Run every step in a folder of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chdir(folder)
+        steps = {
+            "wheels, not a checkout": check_that_it_is_ours,
+            "plugins from outside are listed, the broken one with its reason": check_listing,
+            "help works beside a broken command": check_help,
+            f"source {SOURCE!r} gives candles": lambda: check_source(folder),
+            f"strategy {STRATEGY!r} makes signals": lambda: check_strategy(folder),
+            "both pass their conformance suites": check_conformance,
+            "strict and disabled": check_switches,
+        }
+        for what, step in steps.items():
+            step()
+            sys.stdout.write(f"ok outside: {what}\n")
+            sys.stdout.flush()
+        os.chdir("/")
+
+
+if __name__ == "__main__":
+    main()
