@@ -4,7 +4,6 @@ Run by .ci/wheels in a clean environment with marketgpt, pytest and the wheels o
 runs in a folder that is not the repository, and our sources are not on the path.
 """
 
-# ruff: noqa: INP001, S101, S603 - a script; asserts are its purpose, and the command it runs is ours
 from __future__ import annotations
 
 import json

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from marketgpt_core import ConfigError, DataError, Forecast, registries
 from marketgpt_core.cli import root
-from marketgpt_models import sources
 from marketgpt_models.cli import forecast, models
 
 DATES = ["--from", "2015-06-01", "--to", "2015-06-10", "--every", "3"]
@@ -39,7 +38,7 @@ def source(monkeypatch, candles):
         def create(self, name, options, *, where):
             return Source(options)
 
-    monkeypatch.setattr(sources, "registry", lambda kind: Registry())
+    monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: Registry())
 
 
 def run(*arguments, command=forecast):

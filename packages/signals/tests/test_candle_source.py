@@ -6,7 +6,6 @@ from marketgpt_core.config import Config
 from marketgpt_core.errors import ConfigError, DataError, PluginError
 from marketgpt_core.interval import Interval
 from marketgpt_core.testing import make_candles
-from marketgpt_signals import candle_source
 from marketgpt_signals.candle_source import fetch_candles
 
 
@@ -48,7 +47,7 @@ class Sources:
 
 @pytest.fixture(autouse=True)
 def sources(monkeypatch):
-    monkeypatch.setattr(candle_source, "registry", lambda kind: {"data-source": Sources()}[kind])
+    monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: {"data-source": Sources()}[kind])
 
 
 def test_the_text_after_the_colon_is_the_sources_location():

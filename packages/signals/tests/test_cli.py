@@ -8,7 +8,6 @@ import pytest
 
 from marketgpt_core.cli.root import main
 from marketgpt_core.testing import make_candles, make_forecast
-from marketgpt_signals import candle_source
 
 CANDLES = make_candles(["AAA", "BBB"], num_candles=60, start="2016-01-04")
 
@@ -57,7 +56,7 @@ def full(forecasts):
 def cli(tmp_path, forecasts, monkeypatch, capsys):
     """Run a command line in a folder with forecasts; returns (exit status, output, errors)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(candle_source, "registry", lambda kind: {"data-source": Sources()}[kind])
+    monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: {"data-source": Sources()}[kind])
     Path("f.parquet").write_bytes(forecasts.read_bytes())
 
     def run(line: str) -> tuple[int, str, str]:

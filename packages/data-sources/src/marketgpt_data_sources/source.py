@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from marketgpt_core import sources
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.interval import Interval
-from marketgpt_data_sources.registry import data_sources
+from marketgpt_core.sources import parse_source
+
+__all__ = ["all_symbols", "load_candles", "open_source", "parse_source"]
 
 if TYPE_CHECKING:
     from marketgpt_core.candles import Candles
@@ -15,44 +18,10 @@ if TYPE_CHECKING:
     from marketgpt_data_sources.base import DataSource
 
 
-def parse_source(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``name`` or ``name:location`` into the source's name and the options it stands for.
-
-    Args:
-        text: ``sample``, ``yfinance``, ``parquet:DIR``, ``csv:DIR``, ``synthetic:garch_t`` or what a plugin
-            adds.
-
-    Returns:
-        (name, options): ``("parquet", {"location": "DIR"})``.
-
-    Raises:
-        PluginError: for an unknown name, with the close match.
-        ConfigError: for a location given to a source that takes none, or an empty one.
-    """
-    name, colon, location = text.strip().partition(":")
-    cls = data_sources().load(name)
-    if not colon:
-        return name, {}
-    if cls.location_field is None:
-        raise ConfigError(f"source {name!r} takes no location, got {location!r}: write {name}")
-    if not location:
-        raise ConfigError(f"source {text!r} has an empty location: write {name}:{cls.location_hint}")
-    return name, {cls.location_field: location}
-
-
 def open_source(text: str, options: Mapping[str, Any] | None = None) -> DataSource:
-    """Open a source from the text a user writes.
-
-    Args:
-        text: See :func:`parse_source`.
-        options: More options of the source's ``Config``; a location in the text wins.
-
-    Raises:
-        PluginError: for an unknown source.
-        ConfigError: for an option or location that does not fit.
-    """
-    name, located = parse_source(text)
-    return data_sources().create(name, {**(options or {}), **located}, where=f"source {text}")
+    """Open a source from the text a user writes; see :func:`marketgpt_core.sources.open_source`."""
+    opened: DataSource = sources.open_source(text, options)
+    return opened
 
 
 def load_candles(

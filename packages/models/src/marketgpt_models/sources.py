@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from marketgpt_core.errors import ConfigError
 from marketgpt_core.interval import Interval
-from marketgpt_core.plugins import registry
+from marketgpt_core.sources import open_source
 
 if TYPE_CHECKING:
     from marketgpt_core.candles import Candles
@@ -33,14 +33,7 @@ def fetch_candles(
         ConfigError: for a location that does not fit, or when the source cannot list its symbols.
         DataError: for a symbol the source does not have, or a place that cannot be read.
     """
-    name, colon, location = source.strip().partition(":")
-    sources = registry("data-source")
-    field = sources.load(name).location_field
-    if colon and field is None:
-        raise ConfigError(f"source {name!r} takes no location, got {location!r}: write {name}")
-    if colon and not location:
-        raise ConfigError(f"source {source!r} has an empty location: write {name}:LOCATION")
-    opened = sources.create(name, {field: location} if colon else {}, where=f"source {source}")
+    opened = open_source(source)
     wanted = list(symbols) or list(opened.symbols(interval))
     if not wanted:
         raise ConfigError(f"source {source!r} lists no symbols at {interval}: name them, for example AAPL")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from marketgpt_core.candles import Candles
-from marketgpt_core.errors import ConfigError
 from marketgpt_core.interval import Interval
-from marketgpt_core.plugins import registry
+from marketgpt_core.sources import open_source
 
 
 def fetch_candles(
@@ -26,13 +25,7 @@ def fetch_candles(
         ConfigError: for a location given to a source that takes none.
         DataError: for a symbol the source does not have, or a place that cannot be read.
     """
-    name, colon, location = source.partition(":")
-    sources = registry("data-source")
-    field = sources.load(name).location_field
-    if colon and field is None:
-        raise ConfigError(f"source {name!r} takes no location, got {location!r}: write {name}")
-    options = {field: location} if colon else {}
-    opened = sources.create(name, options, where=f"source {source}")
+    opened = open_source(source)
     if skip_unknown:
         known = set(opened.symbols(interval))
         symbols = [symbol for symbol in symbols if not known or symbol in known]
