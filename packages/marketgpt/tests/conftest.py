@@ -1,8 +1,7 @@
-"""Shared: a tiny demo, made once when a slow or browser test asks for it, and a real Chromium."""
+"""Shared: a tiny demo, made once when a slow or browser test asks for it."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -21,17 +20,6 @@ TINY = (
     "evaluation.every=40",
     "evaluation.num_samples=20",
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -55,20 +43,6 @@ def make_demo():
 def tiny_demo(make_demo, tmp_path_factory):
     """The result of one tiny demo; only to be read."""
     return make_demo(tmp_path_factory.mktemp("tiny") / "demo")
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.skip("playwright is not installed: uv sync --group browser")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import threading
 import time
@@ -23,17 +22,6 @@ from marketgpt_monitoring.sample_ledger import MemoryReader, make_signal, sample
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = (
     '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
     "{{ $el.ownerDocument.title = 'pwned' }}"
@@ -44,20 +32,6 @@ OPTION = """() => {
   const element = document.querySelector('.mg-chart');
   return (element && getElement(Number(element.id.slice(1)))?.chart?.getOption()) ?? null;
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.skip("playwright is not installed: uv sync --group browser")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on the path: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
