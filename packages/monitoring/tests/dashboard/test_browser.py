@@ -98,7 +98,7 @@ def dashboard(serve, candles, clock):
 
     def start(reader: MemoryReader) -> str:
         app = FastAPI()
-        mount_dashboard(app, reader=reader, candles=candles.get, clock=clock, poll_interval_s=0.3)
+        mount_dashboard(app, reader=reader, candles=candles.__getitem__, clock=clock, poll_interval_s=0.3)
         return serve(app) + "/dashboard"
 
     return start
