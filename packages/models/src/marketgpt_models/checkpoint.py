@@ -132,11 +132,13 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
         raise RunError(f"{path} lacks {_few(missing)}")
     if extra := sorted(tensors.keys() - wanted.keys()):
         raise RunError(f"{path} holds {_few(extra)}, which the model has not")
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
+    # In the model's order: a safetensors file gives its tensors in a random one.
+    for name, expected in wanted.items():
+        tensor = tensors[name]
+        if tensor.shape != expected.shape or tensor.dtype != expected.dtype:
             raise RunError(
                 f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, "
-                f"the model has {wanted[name].dtype} {list(wanted[name].shape)}"
+                f"the model has {expected.dtype} {list(expected.shape)}"
             )
         if not bool(tensor.isfinite().all()):
             raise RunError(f"{path}: {name} holds numbers that are not finite")
