@@ -6,8 +6,9 @@ Importing this module is cheap on purpose: it loads neither numpy, pandas, pydan
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt_core.candles import Candles, CandleSeries
@@ -94,12 +95,4 @@ __all__ = [
     "registry",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -5,8 +5,9 @@ This package is the front door: it installs every stage, runs the whole way as a
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt.demo import DemoResult, run_demo
@@ -16,12 +17,4 @@ _HOME = {"DemoResult": "demo", "create_application": "serve", "run_demo": "demo"
 
 __all__ = ["DemoResult", "create_application", "run_demo"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from marketgpt.workspace import DEFAULT_FOLDER, Workspace
 from marketgpt_core.cli.options import json_option, print_json, progress_console
 from marketgpt_core.errors import ConfigError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("marketgpt-demo"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_FOLDER, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier demo in the folder.")
 @json_option
@@ -28,7 +29,6 @@ def demo(*, out: Path, seed: int | None, overwrite: bool, as_json: bool, overrid
     OVERRIDES are key.sub=value on the preset 'demo', for example loop.max_epochs=3.
     """
     # Mistakes first: the imports below take seconds.
-    from marketgpt.workspace import Workspace
     from marketgpt_training.config import preset
 
     preset("demo", overrides)
@@ -83,7 +83,7 @@ def _print_table(made: DemoResult, took_s: float) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("marketgpt-demo"))
+@click.argument("folder", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
 @click.option("--ledger", help="Ledger to serve: a file or a database URL. Default: FOLDER/ledger.db.")
 @click.option("--source", help="Candles to draw: name or name:location. Default: parquet:FOLDER/candles.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
@@ -95,7 +95,6 @@ def serve(*, folder: Path, ledger: str | None, source: str | None, host: str, po
     """
     _refuse_beyond_loopback(host)
     from marketgpt.serve import serve as run_server
-    from marketgpt.workspace import Workspace
 
     workspace = Workspace(folder)
     shown = f"[{host}]" if ":" in host else host

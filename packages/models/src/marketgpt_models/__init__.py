@@ -5,8 +5,9 @@ Importing this package is cheap: neither numpy, pydantic nor torch is loaded bef
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt_models.base import CandleModel, InputSpec, ModelVariant
@@ -54,12 +55,4 @@ __all__ = [
     "window",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_front(__name__, _HOME)

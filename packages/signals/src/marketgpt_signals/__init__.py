@@ -6,8 +6,9 @@ used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt_signals.api import create_app
@@ -61,12 +62,4 @@ __all__ = [
     "weights_from_signals",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -5,8 +5,9 @@ Importing this module loads neither numpy nor pandas; the names below are import
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt_tokenizer.base import Tokenizer
@@ -17,12 +18,4 @@ _HOME = {"OHLCTokenizer": "ohlc", "Tokenizer": "base", "tokenizers": "registry"}
 
 __all__ = ["OHLCTokenizer", "Tokenizer", "tokenizers"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -13,10 +13,10 @@ import torch
 from marketgpt_core.candles import Candles
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.config import to_toml
-from marketgpt_core.errors import ConfigError
+from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_core.files import ensure_writable_folder, write_json, write_text
 from marketgpt_core.plugins import registry
-from marketgpt_core.run import Run
+from marketgpt_core.run import MANIFEST, Run
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
@@ -217,9 +217,6 @@ def claim_folder(folder: Path) -> None:
     Raises:
         RunError: when it holds a run already or cannot be written to.
     """
-    from marketgpt_core.errors import RunError
-    from marketgpt_core.run import MANIFEST
-
     ensure_writable_folder(folder)
     if (folder / MANIFEST).exists():
         raise RunError(f"{folder} already holds a finished run; choose another folder")
