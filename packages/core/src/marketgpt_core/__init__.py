@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
+    from marketgpt_core.calendars import TradingCalendar, known_at, trading_calendar
     from marketgpt_core.candles import Candles, CandleSeries
     from marketgpt_core.clock import Clock, FixedClock, SystemClock
     from marketgpt_core.config import Config, load_config
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
         CandleError,
         ConfigError,
         DataError,
+        FetchError,
+        FetchReason,
         MarketGPTError,
         PluginError,
         RunError,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from marketgpt_core.run import Run
     from marketgpt_core.signal import Bands, Outcome, Side, Signal, SignalReader
     from marketgpt_core.tokens import Tokenizer, TokenSeries
+    from marketgpt_core.universe import Instrument, Universe, open_universe
 
 _HOME = {
     "Bands": "signal",
@@ -38,9 +42,12 @@ _HOME = {
     "Config": "config",
     "ConfigError": "errors",
     "DataError": "errors",
+    "FetchError": "errors",
+    "FetchReason": "errors",
     "FixedClock": "clock",
     "Forecast": "forecast",
     "Forecaster": "forecast",
+    "Instrument": "universe",
     "Interval": "interval",
     "MarketGPTError": "errors",
     "Outcome": "signal",
@@ -55,11 +62,16 @@ _HOME = {
     "SystemClock": "clock",
     "TokenSeries": "tokens",
     "Tokenizer": "tokens",
+    "TradingCalendar": "calendars",
+    "Universe": "universe",
     "hookimpl": "plugins",
     "hookspec": "plugins",
+    "known_at": "calendars",
     "load_config": "config",
+    "open_universe": "universe",
     "registries": "plugins",
     "registry": "plugins",
+    "trading_calendar": "calendars",
 }
 
 __all__ = [
@@ -72,9 +84,12 @@ __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "FetchError",
+    "FetchReason",
     "FixedClock",
     "Forecast",
     "Forecaster",
+    "Instrument",
     "Interval",
     "MarketGPTError",
     "Outcome",
@@ -88,11 +103,16 @@ __all__ = [
     "SystemClock",
     "TokenSeries",
     "Tokenizer",
+    "TradingCalendar",
+    "Universe",
     "hookimpl",
     "hookspec",
+    "known_at",
     "load_config",
+    "open_universe",
     "registries",
     "registry",
+    "trading_calendar",
 ]
 
 __getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import StrEnum
 
 
 class MarketGPTError(Exception):
@@ -25,6 +26,32 @@ class DataError(MarketGPTError):
 
 class CandleError(DataError):
     """Candles break their contract; the message lists the rows."""
+
+
+class FetchReason(StrEnum):
+    """Why a source gave no candles of a symbol."""
+
+    DELISTED = "delisted"  # or never known: a vendor seldom tells which
+    EMPTY = "empty"  # known, without a candle in the range
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"  # transport, time-out, server error
+    BAD_ANSWER = "bad answer"  # a page instead of JSON, half an answer, an unknown form
+    BAD_DATA = "bad data"  # candles that break their contract
+
+
+class FetchError(DataError):
+    """A source could not give a symbol's candles.
+
+    Args:
+        message: One line that names the symbol.
+        reason: What a report counts it under.
+        retry_after_s: What the server asked to wait; None when it did not say.
+    """
+
+    def __init__(self, message: str, *, reason: FetchReason, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 class PluginError(MarketGPTError):

@@ -28,6 +28,7 @@ class DataSource(ABC):
         Config: Pydantic class of its options.
         location_field: Field of ``Config`` the location fills; None when the source takes no location.
         location_hint: What stands for the location in help: ``DIR``, ``FILE``.
+        max_concurrency: How many threads may fetch from one instance side by side.
         config: The options of this instance.
 
     Args:
@@ -37,6 +38,7 @@ class DataSource(ABC):
     Config: ClassVar[type[BaseConfig]]
     location_field: ClassVar[str | None] = None
     location_hint: ClassVar[str] = "LOCATION"
+    max_concurrency: int = 1
 
     def __init__(self, config: BaseConfig) -> None:
         self.config = config
@@ -72,23 +74,35 @@ class DataSource(ABC):
 
         Raises:
             ConfigError: when it was given no location and needs one.
-            DataError: for an unknown symbol, with the close match, or a place that cannot be read.
+            DataError: for an unknown symbol, with the close match, or a place that cannot be read; a
+                :class:`marketgpt_core.errors.FetchError` from a source that asks somebody else.
             CandleError: for candles that cannot be, naming where and which rows.
         """
 
     def raw(
-        self, symbols: Sequence[str], *, interval: Interval = Interval.DAY
+        self,
+        symbols: Sequence[str],
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        interval: Interval = Interval.DAY,
     ) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Yield (where, long frame) as it lies there, before any check: what ``data verify`` looks at.
+        """Yield (where, long frame) as it lies there, before any check.
 
-        A frame has ``symbol, time, open, high, low, close, volume`` and, if row numbers of the place are
-        known, ``row``. The default yields what :meth:`fetch` returns, which has been checked.
+        What ``data verify`` looks at, and ``data fetch`` stores after moving bad rows aside. A frame has
+        ``symbol, time, open, high, low, close, volume``; ``adj_close`` and ``category`` where the place has
+        them; and ``row`` if rows of the place are numbered. Times are naive UTC. A source that asks somebody
+        else leaves out candles that have not ended. The default yields what :meth:`fetch` returns, which has
+        been checked.
 
         Args:
             symbols: Symbols.
+            start: First moment; None for as far back as there is. Rows outside may come too.
+            end: Moment after the last; None for as late as there is.
             interval: Length of a candle.
         """
-        yield type(self).__name__, self.fetch(symbols, interval=interval).to_frame()
+        frame = self.fetch(symbols, start=start, end=end, interval=interval).to_frame()
+        yield type(self).__name__, frame.assign(time=frame["time"].dt.tz_localize(None))
 
 
 def check_known(symbols: Sequence[str], known: Sequence[str], *, where: str) -> list[str]:

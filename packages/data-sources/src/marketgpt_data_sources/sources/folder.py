@@ -16,12 +16,12 @@ from pydantic import Field
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import ConfigError, DataError
+from marketgpt_core.exchanges import guess_category
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category, check_symbol
 from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_data_sources import shapes
 from marketgpt_data_sources.base import DataSource, check_known
-from marketgpt_data_sources.categories import guess_category
 from marketgpt_data_sources.columns import Columns, columns_of
 from marketgpt_data_sources.stamps import infer_interval, read_stamps
 
@@ -144,7 +144,12 @@ class FolderSource(DataSource):
         return whole.between(start, end)
 
     def raw(
-        self, symbols: Sequence[str], *, interval: Interval = Interval.DAY
+        self,
+        symbols: Sequence[str],
+        *,
+        start: Moment | None = None,  # noqa: ARG002 - rows outside may come too, and keep their numbers
+        end: Moment | None = None,  # noqa: ARG002
+        interval: Interval = Interval.DAY,
     ) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield each file's rows as they are, with ``row`` counted from 0 below the header."""
         for file, held in self._files_of(self._known(symbols, interval), interval):

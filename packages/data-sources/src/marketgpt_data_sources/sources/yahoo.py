@@ -39,12 +39,12 @@ from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import DataError
+from marketgpt_core.exchanges import guess_category
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category, check_symbol
 from marketgpt_core.times import Moment, to_datetime, to_datetime64
 from marketgpt_data_sources import shapes
 from marketgpt_data_sources.base import DataSource
-from marketgpt_data_sources.categories import guess_category
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from marketgpt_core.exchanges import guess_category
 from marketgpt_core.symbols import Category
-from marketgpt_data_sources.categories import guess_category
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""What the commands of ``marketgpt data`` share: options, opening a source, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from marketgpt_core.candles import Candles
+    from marketgpt_core.interval import Interval
+    from marketgpt_data_sources.base import DataSource
+
+source_option = click.option(
+    "--source", required=True, metavar="S", help="name or name:location, as in 'data list'."
+)
+symbols_option = click.option("--symbols", metavar="A,B", help="Only these; left out: all the source lists.")
+interval_option = click.option("--interval", default="1d", show_default=True, help="1m, 5m, 1h, 1d or 1w.")
+option_option = click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the source; repeatable.",
+)
+
+
+def opened(source: str, options: Sequence[str]) -> DataSource:
+    """Open the source of ``--source`` with the options of ``-o``."""
+    from marketgpt_core.config import apply_overrides
+    from marketgpt_data_sources.source import open_source
+
+    return open_source(source, apply_overrides({}, options))
+
+
+def wanted(place: DataSource, source: str, symbols: str | None, interval: Interval) -> Sequence[str]:
+    """Return the symbols of ``--symbols``, or all the source lists."""
+    from marketgpt_data_sources.source import all_symbols
+
+    if symbols is None:
+        return all_symbols(place, source, interval)
+    wanted = [part.strip() for part in symbols.split(",") if part.strip()]
+    if not wanted:
+        raise click.BadParameter("name at least one symbol, for example AAPL,MSFT", param_hint="--symbols")
+    return wanted
+
+
+def interval_of(text: str) -> Interval:
+    """Return the interval of ``--interval``."""
+    from marketgpt_core.interval import Interval
+
+    return Interval.parse(text)
+
+
+def summary(candles: Candles, symbol: str) -> dict[str, Any]:
+    """Return a row about one symbol for a table or JSON."""
+    from marketgpt_core.times import iso
+
+    series = candles[symbol]
+    return {
+        "symbol": symbol,
+        "category": str(series.category),
+        "interval": str(series.interval),
+        "first": iso(series.time[0]),
+        "last": iso(series.time[-1]),
+        "candles": len(series),
+    }
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print rows of equal keys as aligned columns under their names."""
+    if not rows:
+        click.echo("no candles")
+        return
+    texts = [{name: name for name in rows[0]}, *({k: str(v) for k, v in row.items()} for row in rows)]
+    widths = {name: max(len(text[name]) for text in texts) for name in rows[0]}
+    for text in texts:
+        click.echo("  ".join(text[name].ljust(width) for name, width in widths.items()).rstrip())

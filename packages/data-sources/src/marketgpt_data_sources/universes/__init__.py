@@ -1,0 +1,1 @@
+"""Universes as data files, and the class a plugin's universe is."""
