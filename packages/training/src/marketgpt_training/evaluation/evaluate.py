@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marketgpt_core.candles import Candles
 from marketgpt_core.errors import DataError
@@ -87,25 +88,7 @@ def evaluate(
     for name in BASELINES:
         on_stage(f"baseline {name}")
         forecasts[name] = baseline_forecast(name, candles, made, num_samples=num_samples, seed=seed)
-    losses = {name: crps(forecast, outcome) for name, forecast in forecasts.items()}
-    by_horizon = {}
-    for position, horizon in enumerate(made.horizons):
-        known = np.isfinite(outcome[:, position])
-        if not known.any():
-            continue
-        ours = losses["model"][known, position]
-        against = {}
-        for name in BASELINES:
-            ratio, low, high = ratio_interval(
-                ours,
-                losses[name][known, position],
-                made.as_of[known],
-                block_dates=int(horizon) // every + 1,
-                seed=seed,
-            )
-            against[name] = {"crps_ratio": ratio, "low": low, "high": high}
-        models = {name: horizon_scores(forecast, outcome, position) for name, forecast in forecasts.items()}
-        by_horizon[str(int(horizon))] = {"models": models, "against": against}
+    by_horizon = _by_horizon(forecasts, outcome, every=every, seed=seed)
     if not by_horizon:
         raise DataError("nothing can be scored: no forecast horizon ends within the data")
     results = {
@@ -121,6 +104,32 @@ def evaluate(
         "horizons": by_horizon,
     }
     return Evaluation(results, forecasts)
+
+
+def _by_horizon(
+    forecasts: dict[str, Forecast], outcome: NDArray[np.float64], *, every: int, seed: int
+) -> dict[str, Any]:
+    """Return the scores of each horizon that ends within the data; ``outcome`` has shape (N, H)."""
+    made = forecasts["model"]
+    losses = {name: crps(forecast, outcome) for name, forecast in forecasts.items()}
+    scored = {}
+    for position, horizon in enumerate(made.horizons):
+        known = np.isfinite(outcome[:, position])
+        if not known.any():
+            continue
+        against = {}
+        for name in BASELINES:
+            ratio, low, high = ratio_interval(
+                losses["model"][known, position],
+                losses[name][known, position],
+                made.as_of[known],
+                block_dates=int(horizon) // every + 1,
+                seed=seed,
+            )
+            against[name] = {"crps_ratio": ratio, "low": low, "high": high}
+        models = {name: horizon_scores(forecast, outcome, position) for name, forecast in forecasts.items()}
+        scored[str(int(horizon))] = {"models": models, "against": against}
+    return scored
 
 
 def _judgeable(forecast: Forecast, candles: Candles, first: np.datetime64) -> Forecast:
