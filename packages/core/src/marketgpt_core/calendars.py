@@ -6,33 +6,35 @@ whatever the wall clock says.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marketgpt_core.calendar_tables import ALWAYS, WEEKDAYS, canonical, sessions_of
 from marketgpt_core.candles import CandleSeries
-from marketgpt_core.errors import ConfigError, hint
 from marketgpt_core.exchanges import exchange_of
 from marketgpt_core.interval import Interval
 from marketgpt_core.times import Moment, to_datetime64
 
-WEEKDAYS = "weekdays"
-# Sessions are laid out for these years where an exchange's calendar is published for them; beyond, weekdays.
-_FIRST, _LAST = "1990-01-01", "2035-12-31"
+__all__ = ["WEEKDAYS", "TradingCalendar", "calendar_of", "known_at", "trading_calendar"]
+
 _DAY = np.timedelta64(1, "D")
+_YEAR = 250  # sessions
+_NO_DAY = np.datetime64("NaT", "D")
+_BUILDING = RLock()
 
 
 @dataclass(frozen=True, eq=False)
 class TradingCalendar:
     """The sessions of an exchange.
 
-    Where nothing is published - before ``first``, after ``last``, and everywhere for the calendar
-    ``weekdays`` - every weekday is a session of 24 hours, in UTC: closes are then later than any real one,
-    so nothing counts as known too early.
+    Where nothing is published - before ``first``, after ``last``, everywhere for ``weekdays`` - every day of
+    the week the exchange usually trades on is a session of 24 hours, in UTC: closes are then later than any
+    real one, so nothing counts as known too early.
 
     Attributes:
         name: As exchange_calendars names it (``XNYS``, ``CMES``, ``24/7``), or ``weekdays``.
@@ -58,38 +60,56 @@ class TradingCalendar:
     @property
     def trades_every_day(self) -> bool:
         """Whether there is no day without a session."""
-        return self.name == "24/7"
+        return self.name == ALWAYS
 
     def sessions(self, start: Moment, end: Moment) -> NDArray[np.datetime64]:
-        """Return the sessions dated in ``[start, end)``, datetime64[D], increasing."""
+        """Return the sessions dated in ``[start, end)``, datetime64[D], increasing.
+
+        The day of ``start`` counts whole, and so does the day ``end`` lies within: what a series from
+        ``start`` to ``end`` may touch.
+        """
         days = np.arange(_day(start), _day_after(end))
         return days[self.is_session(days)]
 
     def is_session(self, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
         """Return for each of these dates, datetime64[D], whether it is a session."""
         if self.trades_every_day:
-            return np.ones(len(days), dtype=bool)
-        open_ = np.is_busday(days)
-        if len(self.days):
-            published = (days >= self.days[0]) & (days <= self.days[-1])
-            open_ = np.where(published, np.isin(days, self.days), open_)
-        return np.asarray(open_, dtype=bool)
+            return np.ones(days.shape, dtype=bool)
+        if not len(self.days):
+            return np.asarray(np.is_busday(days), dtype=bool)
+        earlier, later = days < self.days[0], days > self.days[-1]
+        open_ = self.days[self._row(days)] == days
+        open_ = np.where(earlier, _is_usual(days, self.days[:_YEAR]), open_)
+        return np.asarray(np.where(later, _is_usual(days, self.days[-_YEAR:]), open_), dtype=bool)
+
+    def _row(self, days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+        """Return the row of each date, or of the session after it, or the last row."""
+        rows: NDArray[np.int64] = np.minimum(np.searchsorted(self.days, days), len(self.days) - 1)
+        return rows
 
     def next_sessions(self, after: Moment, count: int) -> NDArray[np.datetime64]:
-        """Return the next ``count`` sessions dated after the date of ``after``, datetime64[D]."""
+        """Return the next ``count`` sessions dated after the date of ``after``, datetime64[D].
+
+        Args:
+            after: A session's date, as a daily candle is stamped.
+            count: At least 0.
+        """
         first = _day(after) + _DAY
-        # No exchange closes for more than half the weekdays of a stretch this long.
-        return self.sessions(first, first + np.timedelta64(3 * count + 30, "D"))[:count]
+        span = 2 * count + 14
+        while len(found := self.sessions(first, first + span * _DAY)) < count:
+            span *= 2
+        return found[:count]
 
     def hours(self, days: NDArray[np.datetime64]) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
         """Return (opens, closes) of these dates, datetime64[ns], UTC.
 
-        A date that is no session gets those of a 24-hour day, like one outside what is published.
+        A date that is no session gets those of a 24-hour day, like one outside what is published: a candle
+        that bears such a date counts as known at its end, later than any session's close.
         """
         opens: NDArray[np.datetime64] = days.astype("datetime64[ns]")
         closes: NDArray[np.datetime64] = (days + _DAY).astype("datetime64[ns]")
         if len(self.days):
-            rows = np.minimum(np.searchsorted(self.days, days), len(self.days) - 1)
+            rows = self._row(days)
             found = self.days[rows] == days
             opens[found], closes[found] = self.opens[rows[found]], self.closes[rows[found]]
         return opens, closes
@@ -101,14 +121,13 @@ class TradingCalendar:
         """
         moments = moments.astype("datetime64[ns]")
         days = moments.astype("datetime64[D]")
+        weekday = np.where(self.is_session(days), days, _NO_DAY)
         if not len(self.days):
-            return np.where(self.is_session(days), days, np.datetime64("NaT", "D"))
+            return weekday
         rows = np.searchsorted(self.opens, moments, side="right") - 1
-        inside = (rows >= 0) & (moments < self.closes[np.maximum(rows, 0)])
+        inside = (rows >= 0) & (moments < self.closes[rows])
         beyond = (moments < self.opens[0]) | (moments >= self.closes[-1])
-        weekday = np.where(self.is_session(days), days, np.datetime64("NaT", "D"))
-        found = np.where(inside, self.days[np.maximum(rows, 0)], np.datetime64("NaT", "D"))
-        return np.asarray(np.where(beyond, weekday, found))
+        return np.asarray(np.where(beyond, weekday, np.where(inside, self.days[rows], _NO_DAY)))
 
     def known_at(self, time: NDArray[np.datetime64], interval: Interval) -> NDArray[np.datetime64]:
         """Return when each candle had ended and could be known, datetime64[ns], UTC.
@@ -142,45 +161,32 @@ class TradingCalendar:
         return np.where(self.is_session(chosen), chosen, last)
 
 
-@cache
 def trading_calendar(name: str) -> TradingCalendar:
-    """Return the calendar of a name; building one takes up to a few tenths of a second, once.
+    """Return the calendar of a name, built once a process, whichever thread asks first.
+
+    The first of a process imports exchange_calendars and pandas; then one takes 0.05 to 0.4 s, those of
+    Korea (lunar holidays) 2 s, ``24/5``, ``24/7`` and ``weekdays`` nothing.
 
     Args:
-        name: A name of exchange_calendars (``XNYS``, ``XETR``, ``CMES``, ``24/5``, ``24/7``), or
+        name: A name or alias of exchange_calendars (``XNYS``, ``XETR``, ``CMES``, ``24/5``, ``24/7``), or
             ``weekdays``.
 
     Raises:
         ConfigError: for an unknown name, with the close match.
     """
-    if name == WEEKDAYS:
-        none = np.empty(0, dtype="datetime64[ns]")
-        return TradingCalendar(name, none.astype("datetime64[D]"), none, none)
-    with warnings.catch_warnings():
-        # exchange_calendars 4.13 uses what pandas 4 will remove; it is theirs to mend.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return _published(name)
+    with _BUILDING:
+        return _calendar(name)
 
 
-def _published(name: str) -> TradingCalendar:
-    import exchange_calendars as library
-    import pandas as pd
-
-    known = library.get_calendar_names(include_aliases=True)
-    if name not in known:
-        raise ConfigError(f"unknown trading calendar {name!r}; {hint(name, [*known, WEEKDAYS])}")
-    # A few months that every calendar covers, to learn for which years it is published.
-    kind = type(library.get_calendar(name, start="2022-01-03", end="2022-03-31", side="left"))
-    earliest, latest = kind.bound_min(), kind.bound_max()
-    start = pd.Timestamp(_FIRST) if earliest is None else max(earliest, pd.Timestamp(_FIRST))
-    end = pd.Timestamp(_LAST) if latest is None else min(latest, pd.Timestamp(_LAST))
-    schedule = library.get_calendar(name, start=start, end=end, side="left").schedule
-    opens, closes = (
-        schedule[column].dt.tz_convert(None).to_numpy().astype("datetime64[ns]")
-        for column in ("open", "close")
-    )
-    days = schedule.index.to_numpy().astype("datetime64[D]")
-    return TradingCalendar(name, days, opens, closes)
+@cache
+def _calendar(name: str) -> TradingCalendar:
+    known_as = canonical(name)
+    if known_as != name:
+        return _calendar(known_as)
+    table = sessions_of(name)
+    for column in table:
+        column.setflags(write=False)  # shared by all who ask
+    return TradingCalendar(name, *table)
 
 
 def calendar_of(series: CandleSeries, calendars: Mapping[str, str] | None = None) -> TradingCalendar:
@@ -202,6 +208,13 @@ def known_at(series: CandleSeries, calendars: Mapping[str, str] | None = None) -
         calendars: See :func:`calendar_of`.
     """
     return calendar_of(series, calendars).known_at(series.time, series.interval)
+
+
+def _is_usual(days: NDArray[np.datetime64], seen: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """Return whether these days fall on days of the week that are usual among those seen."""
+    # 1970-01-01 was a Thursday. Riyadh trades from Sunday to Thursday; a Saturday of Bombay is an exception.
+    counts = np.bincount((seen.astype(np.int64) + 3) % 7, minlength=7)
+    return np.is_busday(days, weekmask=counts * 20 > len(seen))
 
 
 def _day(moment: Moment) -> np.datetime64:
