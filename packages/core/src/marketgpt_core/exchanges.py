@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from marketgpt_core.symbols import Category
 
@@ -13,10 +13,12 @@ class Exchange:
     """A place symbols are traded at.
 
     Attributes:
-        name: Its market identifier code (ISO 10383), or ``24/7``, ``24/5`` for markets without a place.
-        category: Market its plain symbols belong to.
+        name: Its market identifier code (ISO 10383), or ``24/7``, ``24/5`` for markets without a place. Of a
+            plain symbol such as ``AAPL``, which may trade at any exchange of the US, ``XNYS``.
+        category: Market its symbols belong to.
         calendar: Name of the trading calendar; see :func:`marketgpt_core.calendars.trading_calendar`.
-        currency: ISO 4217, or Yahoo's code of a hundredth (``GBp``, ``ZAc``, ``ILA``).
+        currency: ISO 4217, Yahoo's code of a hundredth (``GBp``, ``ZAc``, ``ILA``), or the coin a pair of
+            coins is quoted in.
     """
 
     name: str
@@ -36,6 +38,7 @@ def _rows(category: Category, table: str) -> dict[str, Exchange]:
 
 # https://help.yahoo.com/kb/SLN2310.html lists the suffixes of exchanges. Where no calendar of the exchange
 # exists, its neighbour's stands in: the regional German floors keep Frankfurt's days.
+# Prague, Budapest and Warsaw count to the emerging markets, as in MSCI's index that the fund EEM tracks.
 _BY_SUFFIX = {
     **_rows(
         Category.EU,
@@ -45,17 +48,23 @@ _BY_SUFFIX = {
         BR XBRU XBRU EUR
         CO XCSE XCSE DKK
         DE XETR XETR EUR
-        BE,DU,F,HA,HM,MU,SG XFRA XFRA EUR
+        BE XBER XFRA EUR
+        DU XDUS XFRA EUR
+        F XFRA XFRA EUR
+        HA XHAN XFRA EUR
+        HM XHAM XFRA EUR
+        MU XMUN XFRA EUR
+        SG XSTU XFRA EUR
         HE XHEL XHEL EUR
         IC XICE XICE ISK
         IR XDUB XDUB EUR
-        L,IL XLON XLON GBp
+        IL XLON XLON USD
+        L XLON XLON GBp
         LS XLIS XLIS EUR
         MC XMAD XMAD EUR
         MI XMIL XMIL EUR
         OL XOSL XOSL NOK
         PA XPAR XPAR EUR
-        PR XPRA XPRA CZK
         RG XRIS XRIS EUR
         ST XSTO XSTO SEK
         SW XSWX XSWX CHF
@@ -80,6 +89,7 @@ _BY_SUFFIX = {
         KQ XKOS XKRX KRW
         ME XMOS XMOS RUB
         MX XMEX XMEX MXN
+        PR XPRA XPRA CZK
         PS XPHS XPHS PHP
         SA BVMF BVMF BRL
         SN XSGO XSGO CLP
@@ -89,6 +99,17 @@ _BY_SUFFIX = {
         TW XTAI XTAI TWD
         TWO ROCO XTAI TWD
         WA XWAR XWAR PLN
+        """,
+    ),
+    # A contract of one month: CLZ26.NYM.
+    **_rows(
+        Category.COMMODITY,
+        """
+        CBT XCBT CMES USD
+        CME XCME CMES USD
+        CMX XCEC CMES USD
+        NYB IFUS IEPA USD
+        NYM XNYM CMES USD
         """,
     ),
     # Listed for their days; which market such a symbol counts to is the user's to say.
@@ -116,38 +137,66 @@ _BY_SUFFIX = {
     ),
 }
 NEW_YORK = Exchange("XNYS", Category.US, "XNYS", "USD")
-_FUTURES = Exchange("CMES", Category.COMMODITY, "CMES", "USD")
+# Continuous futures, by the exchange's Yahoo suffix. Of others ("ES=F") only the group of exchanges is known.
+_FUTURES = {
+    f"{root}=F": _BY_SUFFIX[suffix]
+    for suffix, roots in {
+        "CBT": "KE ZB ZC ZF ZL ZM ZN ZO ZR ZS ZT ZW",
+        "CME": "DC GF HE LBR LE",
+        "CMX": "ALI GC HG MGC SI SIL",
+        "NYB": "CC CT KC OJ SB",
+        "NYM": "B0 BZ CL HO NG PA PL RB",
+    }.items()
+    for root in roots.split()
+}
+_OTHER_FUTURES = Exchange("GLBX", Category.COMMODITY, "CMES", "USD")
 _CURRENCIES = Exchange("24/5", Category.FX, "24/5", "USD")
 _CRYPTO = Exchange("24/7", Category.CRYPTO, "24/7", "USD")
 _UNKNOWN = Exchange("unknown", Category.UNKNOWN, "weekdays", "USD")
 # Quote currencies only: BTC-USD is a pair, BRK-B a share class.
 _CRYPTO_PAIR = re.compile(r"[A-Z0-9]{2,10}-(USD|USDT|USDC|EUR|GBP|JPY|BTC|ETH|PERP)")
-# ICE Futures US: cocoa, cotton, orange juice, coffee, sugar; ICE Futures Europe: Brent.
-_ICE = frozenset({"CC=F", "CT=F", "OJ=F", "KC=F", "SB=F", "BZ=F"})
+_DOLLARS = frozenset({"USDT", "USDC", "PERP"})
+_CURRENCY_PAIR = re.compile(r"(?:[A-Z]{3})?([A-Z]{3})=X")
+# By the suffix of the shares it is made of.
 _INDICES = {
-    "XAMS": "^AEX",
-    "XBOM": "^BSESN ^NSEI",
-    "XETR": "^GDAXI ^MDAXI ^STOXX50E",
-    "XHKG": "^HSI",
-    "XJSE": "^J203.JO",
-    "XKRX": "^KS11",
-    "XLON": "^FTSE",
-    "XMAD": "^IBEX",
-    "XMEX": "^MXX",
-    "XPAR": "^FCHI",
-    "XSWX": "^SSMI",
-    "XTAI": "^TWII",
-    "XTKS": "^N225",
-    "BVMF": "^BVSP",
+    "AS": "^AEX",
+    "AX": "^AXJO",
+    "BO": "^BSESN",
+    "DE": "^GDAXI ^MDAXI ^STOXX ^STOXX50E",
+    "HK": "^HSI",
+    "JK": "^JKSE",
+    "JO": "^J203.JO",
+    "KL": "^KLSE",
+    "KS": "^KS11",
+    "L": "^FTSE",
+    "MC": "^IBEX",
+    "MX": "^MXX",
+    "NS": "^NSEI",
+    "PA": "^FCHI",
+    "SA": "^BVSP",
+    "ST": "^OMX",
+    "SW": "^SSMI",
+    "T": "^N225",
+    "TO": "^GSPTSE",
+    "TW": "^TWII",
 }
-_INDEX_CALENDAR = {symbol: calendar for calendar, symbols in _INDICES.items() for symbol in symbols.split()}
+_INDEX_HOME = {
+    symbol: _BY_SUFFIX[suffix] for suffix, symbols in _INDICES.items() for symbol in symbols.split()
+}
+# An index is reckoned in the whole unit.
+_WHOLE = {"GBp": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
 _BY_CATEGORY = {
     Category.US: NEW_YORK,
-    Category.ETF: NEW_YORK,
+    Category.ETF: replace(NEW_YORK, category=Category.ETF),
     Category.CRYPTO: _CRYPTO,
-    Category.COMMODITY: _FUTURES,
+    # A plain symbol is no future: the fund GLD, quoted in New York.
+    Category.COMMODITY: replace(NEW_YORK, category=Category.COMMODITY),
     Category.FX: _CURRENCIES,
 }
+CALENDARS = frozenset(
+    one.calendar for one in (*_BY_SUFFIX.values(), NEW_YORK, _CRYPTO, _CURRENCIES, _OTHER_FUTURES, _UNKNOWN)
+)
+"""Names of the calendars the exchanges here keep."""
 
 
 def exchange_of(symbol: str, category: Category = Category.UNKNOWN) -> Exchange:
@@ -160,13 +209,15 @@ def exchange_of(symbol: str, category: Category = Category.UNKNOWN) -> Exchange:
         category: Decides for a symbol without a mark, such as ``AAPL``.
     """
     if symbol.startswith("^"):
-        return Exchange("index", Category.INDEX, _INDEX_CALENDAR.get(symbol, "XNYS"), "USD")
+        home = _INDEX_HOME.get(symbol, NEW_YORK)
+        return Exchange("index", Category.INDEX, home.calendar, _WHOLE.get(home.currency, home.currency))
     if symbol.endswith("=X"):
-        return _CURRENCIES
+        pair = _CURRENCY_PAIR.fullmatch(symbol)
+        return replace(_CURRENCIES, currency=pair[1]) if pair else _CURRENCIES
     if symbol.endswith("=F"):
-        return Exchange("IEPA", Category.COMMODITY, "IEPA", "USD") if symbol in _ICE else _FUTURES
-    if _CRYPTO_PAIR.fullmatch(symbol):
-        return _CRYPTO
+        return _FUTURES.get(symbol, _OTHER_FUTURES)
+    if pair := _CRYPTO_PAIR.fullmatch(symbol):
+        return replace(_CRYPTO, currency="USD" if pair[1] in _DOLLARS else pair[1])
     _, dot, suffix = symbol.rpartition(".")
     if dot and suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]

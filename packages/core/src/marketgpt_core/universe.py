@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from marketgpt_core.errors import ConfigError, DataError
+from marketgpt_core.exchanges import exchange_of
 from marketgpt_core.plugins.registry import registry
 from marketgpt_core.symbols import Category, check_symbol
 
@@ -30,6 +32,12 @@ class Instrument:
     currency: str
     calendar: str
 
+    @classmethod
+    def of(cls, symbol: str, category: Category) -> Instrument:
+        """Return the instrument as the shape of its symbol says; see :func:`exchange_of`."""
+        home = exchange_of(symbol, category)
+        return cls(symbol, category, home.name, home.currency, home.calendar)
+
 
 @dataclass(frozen=True)
 class Universe:
@@ -41,12 +49,16 @@ class Universe:
         instruments: Each symbol once.
         benchmark: Symbol its market is measured against; need not be one of the instruments. None for a
             universe of several markets.
+        as_of: When the list was drawn up. Who trains on years before it trains on survivors.
+        notes: What else one should know of the list; may have several lines.
     """
 
     name: str
     about: str
     instruments: tuple[Instrument, ...]
     benchmark: str | None = None
+    as_of: date | None = None
+    notes: str = ""
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -79,8 +91,18 @@ class Universe:
     def select(self, categories: Iterable[Category]) -> Universe:
         """Return only the instruments of these categories."""
         wanted = set(categories)
-        kept = tuple(one for one in self.instruments if one.category in wanted)
-        return Universe(self.name, self.about, kept, self.benchmark)
+        return replace(self, instruments=tuple(one for one in self.instruments if one.category in wanted))
+
+    def with_benchmark(self) -> Universe:
+        """Return the universe with its benchmark among the instruments, last unless it is one already.
+
+        For what has to be fetched; a model is not trained on its benchmark. A plain symbol (``SPY``) is taken
+        for a fund listed in the US.
+        """
+        if self.benchmark is None or self.benchmark in self.symbols:
+            return self
+        shape = exchange_of(self.benchmark, Category.ETF)
+        return replace(self, instruments=(*self.instruments, Instrument.of(self.benchmark, shape.category)))
 
 
 def open_universe(text: str) -> Universe:
