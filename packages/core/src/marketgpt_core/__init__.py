@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
+    from marketgpt_core.alignment import Aligned, decision_times
     from marketgpt_core.calendars import TradingCalendar, known_at, trading_calendar
     from marketgpt_core.candles import Candles, CandleSeries
     from marketgpt_core.clock import Clock, FixedClock, SystemClock
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from marketgpt_core.universe import Instrument, Universe, open_universe
 
 _HOME = {
+    "Aligned": "alignment",
     "Bands": "signal",
     "CandleError": "errors",
     "CandleSeries": "candles",
@@ -64,6 +66,7 @@ _HOME = {
     "Tokenizer": "tokens",
     "TradingCalendar": "calendars",
     "Universe": "universe",
+    "decision_times": "alignment",
     "hookimpl": "plugins",
     "hookspec": "plugins",
     "known_at": "calendars",
@@ -76,6 +79,7 @@ _HOME = {
 
 __all__ = [
     "QUANTILE_LEVELS",
+    "Aligned",
     "Bands",
     "CandleError",
     "CandleSeries",
@@ -105,6 +109,7 @@ __all__ = [
     "Tokenizer",
     "TradingCalendar",
     "Universe",
+    "decision_times",
     "hookimpl",
     "hookspec",
     "known_at",
