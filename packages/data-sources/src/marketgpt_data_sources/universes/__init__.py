@@ -1,1 +1,1 @@
-"""Universes as data files, and the class a plugin's universe is."""
+"""Universes: ours as TOML files, the class a plugin's universe is, and the reader of a user's."""
