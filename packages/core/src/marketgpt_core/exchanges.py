@@ -49,6 +49,7 @@ _BY_SUFFIX = {
         CO XCSE XCSE DKK
         DE XETR XETR EUR
         BE XBER XFRA EUR
+        BM XBRE XFRA EUR
         DU XDUS XFRA EUR
         F XFRA XFRA EUR
         HA XHAN XFRA EUR

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import DataError, hint
 from marketgpt_core.interval import Interval
-from marketgpt_core.symbols import check_symbol
+from marketgpt_core.symbols import Category, check_symbol
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from marketgpt_core.candles import Candles
     from marketgpt_core.times import Moment
+
+
+@dataclass(frozen=True)
+class SymbolSummary:
+    """What a source has of one symbol at one interval.
+
+    Attributes:
+        category: Market the symbol belongs to.
+        candles: How many.
+        first, last: Stamps of the first and the last candle.
+    """
+
+    category: Category
+    candles: int
+    first: np.datetime64
+    last: np.datetime64
 
 
 class DataSource(ABC):
@@ -103,6 +121,20 @@ class DataSource(ABC):
         """
         frame = self.fetch(symbols, start=start, end=end, interval=interval).to_frame()
         yield type(self).__name__, frame.assign(time=frame["time"].dt.tz_localize(None))
+
+    def summary(self, interval: Interval = Interval.DAY) -> Mapping[str, SymbolSummary] | None:  # noqa: ARG002 - for those who know
+        """Return what there is of each symbol, in the order of :meth:`symbols`, without reading the candles.
+
+        None, the default, where only the candles themselves would tell; ``data list --source`` then fetches.
+
+        Args:
+            interval: Length of a candle.
+
+        Raises:
+            ConfigError: when it was given no location and needs one.
+            DataError: when the place cannot be read.
+        """
+        return None
 
 
 def check_known(symbols: Sequence[str], known: Sequence[str], *, where: str) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FileUniverse(UniverseProvider):
-    """A TOML file of yours: write its path, which ends in .toml, instead of a name."""
+    """A TOML file of yours: write its path instead of a name."""
 
     class Config(BaseConfig):
         """Options of the universe."""
