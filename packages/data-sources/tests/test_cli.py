@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from marketgpt_core.cli import main
-from marketgpt_data_sources import load_candles
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -43,27 +42,6 @@ def test_list_of_one_source(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_fetch_writes_what_parquet_reads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    arguments = ("--source", "synthetic", "--symbols", "SYN002,SYN000", "--since", "2012-01-01", "--json")
-    status, out, _ = _run(capsys, "fetch", *arguments, "--until", "2013-01-01", "--out", str(tmp_path))
-    assert status == 0
-    report = json.loads(out)
-    loaded = load_candles(f"parquet:{tmp_path}")
-    original = load_candles("synthetic", ["SYN002", "SYN000"], "2012-01-01", "2013-01-01")
-    assert report["fingerprint"] == loaded.fingerprint() == original.fingerprint()
-    assert [(row["symbol"], row["candles"]) for row in report["written"]] == [
-        ("SYN002", 261),
-        ("SYN000", 261),
-    ]
-
-
-def test_fetch_names_symbols_without_candles(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    arguments = ("--source", "synthetic", "--symbols", "SYN000", "--until", "1990-01-01")
-    status, out, err = _run(capsys, "fetch", *arguments, "--out", str(tmp_path))
-    assert (status, out) == (0, f"0 candles of 0 symbols written to {tmp_path}\n")
-    assert err == "no candles in this range: SYN000\n"
-
-
 BROKEN = "symbol,date,open,high,low,close\nAAA,2024-03-04,1,1,1,1\nAAA,2024-03-05,1,1,2,1\n"
 
 
@@ -98,7 +76,6 @@ def test_verify_of_sound_candles_is_strictly_clean(capsys: pytest.CaptureFixture
         (("verify", "--source", "synthetic", "--symbols", ","), "name at least one symbol"),
         (("verify", "--source", "synthetic", "--interval", "2d"), "unknown interval '2d'"),
         (("list", "--source", "synthetic", "-o", "nu=3"), "no such key 'nu'"),
-        (("fetch", "--source", "synthetic", "--since", "soon", "--out", "x"), "'soon' is not a date"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(

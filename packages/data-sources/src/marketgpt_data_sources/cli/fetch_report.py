@@ -1,0 +1,67 @@
+"""What ``marketgpt data fetch`` says at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from marketgpt_core.errors import FetchReason
+from marketgpt_data_sources.cli.options import print_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from marketgpt_data_sources.download import DownloadReport
+
+_MOST_FAILURES_SHOWN = 20
+_MOST_CHARACTERS = 100
+# Of each reason: what the user can do.
+_ADVICE = {
+    FetchReason.DELISTED: "look it up at the vendor: mistyped, renamed or gone; then mend the universe",
+    FetchReason.EMPTY: "the vendor has no candle there: ask for an earlier --since, or leave the symbol out",
+    FetchReason.THROTTLED: "wait a few minutes and run the command again, slower: -o requests_per_s=0.5",
+    FetchReason.UNREACHABLE: "check the network (a proxy?), then run the command again: it goes on there",
+    FetchReason.BAD_ANSWER: "run the command again later; if it stays so, the vendor's answers have changed",
+    FetchReason.BAD_DATA: "look at the rows: marketgpt data verify; we set them aside and mend nothing",
+    "not tried": "run the command again: it goes on where it was",
+}
+
+
+def print_report(report: DownloadReport, *, folder: Path, fingerprint: str | None) -> None:
+    """Print what is stored now, then what failed and what to do about it."""
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts().items() if count)
+    click.echo(
+        f"{len(report.outcomes):,} symbols in {report.seconds:.1f} s: {counts or 'nothing was asked for'}"
+    )
+    bad = report.total("rows_quarantined")
+    aside = f", {bad:,} bad rows set aside (marketgpt data status shows them)" if bad else ""
+    revised = report.total("rows_revised")
+    again = f", {revised:,} revised" if revised else ""
+    click.echo(
+        f"{report.total('rows_added'):,} candles added{again}{aside}; {report.total('rows_total'):,} stored"
+    )
+    if fingerprint is not None:
+        click.echo(f"fingerprint {fingerprint[:16]}; read them with --source store:{folder}")
+    if report.failures:
+        _print_failures(report)
+
+
+def _print_failures(report: DownloadReport) -> None:
+    click.echo(f"\n{len(report.failures):,} symbols failed:")
+    shown = report.failures[:_MOST_FAILURES_SHOWN]
+    print_table(
+        [
+            {
+                "symbol": one.symbol,
+                "reason": one.reason,
+                "said": one.message.removeprefix(f"{one.symbol}: ")[:_MOST_CHARACTERS],
+            }
+            for one in shown
+        ]
+    )
+    if len(report.failures) > len(shown):
+        click.echo(f"... and {len(report.failures) - len(shown):,} more; --json lists them all")
+    click.echo("\nwhat to do:")
+    for reason, count in report.reasons().items():
+        click.echo(f"  {reason} ({count:,}): {_ADVICE.get(reason, 'run the command again')}")
