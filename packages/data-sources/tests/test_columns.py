@@ -36,3 +36,49 @@ def test_half_the_prices_are_an_error() -> None:
 def test_prices_without_a_date_are_an_error() -> None:
     with pytest.raises(DataError, match="f has no column time, date"):
         columns_of(OHLC, where="f")
+
+
+@pytest.mark.parametrize("name", ["<CLOSE>", "Close*", "close", "Close/Last", " CLOSE "])
+def test_names_are_looked_up_without_their_ornaments(name: str) -> None:
+    columns = columns_of(["Date", "Open", "High", "Low", name], where="f")
+    assert columns is not None
+    assert columns.actual["close"] == name
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Volume BTC", "Volume USDT"], "Volume BTC"),
+        (["Volume USD", "Volume BTC"], "Volume BTC"),
+        (["Volume ETH", "Volume BTC"], "Volume ETH"),
+        (["Volume USDT", "Volume USD"], "Volume USDT"),
+        (["Volume_(Currency)", "Volume_(BTC)"], "Volume_(BTC)"),
+        (["Volume", "Volume BTC"], "Volume"),
+        (["Volume USD"], "Volume USD"),
+    ],
+)
+def test_volume_is_counted_in_what_is_bought(names: list[str], expected: str) -> None:
+    columns = columns_of(["Date", *OHLC, *names], where="f")
+    assert columns is not None
+    assert columns.actual["volume"] == expected
+
+
+def test_a_symbol_is_preferred_to_a_name() -> None:
+    columns = columns_of(["Date", "Name", "Symbol", *OHLC], where="f")
+    assert columns is not None
+    assert columns.actual["symbol"] == "Symbol"
+
+
+def test_time_beside_a_date_is_the_clock() -> None:
+    columns = columns_of(["<DATE>", "<TIME>", *OHLC], where="f")
+    assert columns is not None
+    assert (columns.actual["time"], columns.actual["clock"]) == ("<DATE>", "<TIME>")
+
+
+def test_two_columns_of_one_meaning_are_refused() -> None:
+    with pytest.raises(DataError, match=r"f has several columns 'close': close, Close\*"):
+        columns_of(["Date", "Open", "High", "Low", "close", "Close*"], where="f")
+
+
+def test_trades_are_not_candles() -> None:
+    assert columns_of(["time", "price", "quantity"], where="trades.csv") is None

@@ -87,3 +87,39 @@ def test_impossible_rows_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     left = shapes.without_impossible(_long(_history(High=[12.0, 1.0])), where="AAA.csv")
     assert list(left["row"]) == [0]
     assert "AAA.csv: 1 impossible candles left out: 2024-03-05" in caplog.text
+
+
+@pytest.mark.parametrize("by_symbol", [True, False])
+def test_newest_first_is_turned_round_and_rows_keep_their_numbers(by_symbol: bool) -> None:
+    pieces = [_history().reset_index().assign(symbol=name) for name in ("AAA", "BBB")]
+    frame = pd.concat([piece[::-1] for piece in pieces], ignore_index=True)
+    frame = frame if by_symbol else frame.sort_values("Date", ascending=False, kind="stable")
+    long = _long(frame.reset_index(drop=True), None)
+    for _, piece in long.groupby("symbol"):
+        assert list(piece["close"]) == [11.0, 12.0]
+        assert list(piece["row"]) == sorted(piece["row"], reverse=True)
+
+
+def test_mere_disorder_is_left_for_verify() -> None:
+    frame = pd.concat([_history(), _history().shift(7, freq="D")]).iloc[[3, 0, 2, 1]]
+    assert list(_long(frame)["row"]) == [0, 1, 2, 3]
+
+
+def test_symbols_of_vendors_become_ours() -> None:
+    for names in (["BTC/USDT", "aapl.us"], pd.Categorical(["BTC/USDT", "aapl.us"])):
+        long = _long(_history().assign(symbol=names), None)
+        assert list(long["symbol"]) == ["BTC-USDT", "AAPL"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["$10.50", "11"], [10.5, 11.0]),
+        (["1,234.5", "12"], [1234.5, 12.0]),
+        (["1,234,567", None], [1234567.0, np.nan]),
+        (["66.28M", "1.5K"], [66_280_000.0, 1_500.0]),
+    ],
+)
+def test_amounts(texts: list[str | None], expected: list[float]) -> None:
+    read = _long(_history(Volume=texts))["volume"]
+    assert read.to_numpy() == pytest.approx(np.nan_to_num(expected))

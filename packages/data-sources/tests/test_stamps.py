@@ -88,3 +88,66 @@ def test_half_hours_are_not_in_the_vocabulary() -> None:
 
 def test_a_single_candle_is_a_day() -> None:
     assert infer_interval(pd.Series(pd.DatetimeIndex(["2024-03-01"])), where="file") is Interval.DAY
+
+
+def test_numbers_with_hour_and_minute_are_dates() -> None:
+    assert _read([202403041530, 202403041630]) == ["2024-03-04T15:30:00", "2024-03-04T16:30:00"]
+    assert _read([20240304153045]) == ["2024-03-04T15:30:45"]
+
+
+def test_an_epoch_whose_unit_changes_midway() -> None:
+    # Binance's months of 2024 and 2025 in one file.
+    assert _read([1735689600000000, None, 1735686000000]) == [
+        "2025-01-01T00:00:00",
+        "NaT",
+        "2024-12-31T23:00:00",
+    ]
+
+
+def test_milliseconds_around_1970_are_of_one_unit() -> None:
+    days = [-86_400_000, 0, *(86_400_000 * day for day in range(1, 1_500))]
+    read = _read(days, Interval.DAY)
+    assert (read[0], read[2], read[-1]) == (
+        "1969-12-31T00:00:00",
+        "1970-01-02T00:00:00",
+        "1974-02-08T00:00:00",
+    )
+
+
+@pytest.mark.parametrize("clock", ["09:30", "9:30:00", "0930", "093000", "09:30:00.000"])
+def test_a_time_of_day_beside_the_date(clock: str) -> None:
+    read = read_stamps(
+        pd.Series(["2024-03-04", "2024-03-05"]),
+        interval=Interval.MINUTE,
+        date_format=None,
+        where="file",
+        clock=pd.Series([clock, None]),
+    )
+    assert read.tolist() == [pd.Timestamp("2024-03-04T09:30"), pd.NaT]
+
+
+@pytest.mark.parametrize("time", ["2024-03-04T09:30:00", "1709544600", 1709544600])
+def test_full_stamps_beside_a_date_win(time: object) -> None:
+    read = read_stamps(
+        pd.Series([20240304]),
+        interval=Interval.MINUTE,
+        date_format=None,
+        where="file",
+        clock=pd.Series([time]),
+    )
+    assert read.tolist() == [pd.Timestamp("2024-03-04T09:30")]
+
+
+def test_a_zone_is_for_stamps_that_name_none() -> None:
+    def read(values: list[object], interval: Interval = Interval.HOUR) -> str:
+        stamps = read_stamps(
+            pd.Series(values), interval=interval, date_format=None, where="file", timezone="America/New_York"
+        )
+        return str(stamps.iloc[0])
+
+    assert read(["2024-07-01 09:30"]) == "2024-07-01 13:30:00"
+    assert read([pd.Timestamp("2024-07-01 09:30")]) == "2024-07-01 13:30:00"
+    assert read(["2024-07-01 09:30+00:00"]) == read([1719826200]) == "2024-07-01 09:30:00"
+    assert read(["2024-07-01"], Interval.DAY) == "2024-07-01 00:00:00"
+    with pytest.raises(DataError, match="dates in file cannot be read"):
+        read(["2024-11-03 01:30"])  # twice that night

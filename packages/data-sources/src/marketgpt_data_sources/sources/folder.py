@@ -23,6 +23,7 @@ from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_data_sources import shapes
 from marketgpt_data_sources.base import DataSource, check_known
 from marketgpt_data_sources.columns import Columns, columns_of
+from marketgpt_data_sources.names import FileName, read_file_name, symbol_of
 from marketgpt_data_sources.stamps import infer_interval, read_stamps
 
 # Enough rows to see how far apart candles are, across any gap.
@@ -36,12 +37,14 @@ class CandleFile:
     Attributes:
         path: The file.
         columns: Its columns; None for the wide form.
-        symbols: Symbols by interval.
+        symbols: By interval, symbols and what the file calls them.
+        part: The month or day it holds; None for a file that holds all there is.
     """
 
     path: Path
     columns: Columns | None
-    symbols: Mapping[Interval, tuple[str, ...]]
+    symbols: Mapping[Interval, Mapping[str, str]]
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Selection:
     """Which rows of a file are wanted; a reader may leave out others early, but need not.
 
     Attributes:
-        symbols: Wanted symbols; None for all.
+        symbols: Wanted symbols, as the file calls them; None for all.
         start, end: Naive UTC, a day wider than asked for, since a file's dates may be in any zone.
         interval: Length of a candle.
     """
@@ -60,11 +63,16 @@ class Selection:
     interval: Interval
 
 
+# A file and which of the wanted symbols it holds.
+_Held = tuple[CandleFile, tuple[str, ...]]
+
+
 class FolderSource(DataSource):
     """Candles in the files of one folder.
 
-    A file holds one symbol (its name without the ending), or many: a column ``symbol`` or ``ticker``, or
-    yfinance's wide form. Files without any of open, high, low and close are passed over, as are hidden ones.
+    A file holds one symbol, whose name is the file's, or many: a column ``symbol``, ``ticker`` or ``name``,
+    or yfinance's wide form. Files without any of open, high, low and close are passed over, as are hidden
+    ones and subfolders.
     """
 
     class Config(BaseConfig):
@@ -74,13 +82,16 @@ class FolderSource(DataSource):
         adjust: bool = Field(default=True, description="Adjust prices by 'Adj Close' where a file has it.")
         interval: Interval | None = Field(
             default=None,
-            description="Of files without a column 'interval'; left out: from the distance of stamps.",
+            description="Of files without a column 'interval'; left out: from name or distance of stamps.",
         )
         category: Category | None = Field(
             default=None,
             description="Category where a file has no such column; left out: from the symbol's shape.",
         )
         date_format: str | None = Field(default=None, description="Of dates that are not ISO: '%d/%m/%Y'.")
+        timezone: str | None = Field(
+            default=None, description="Of intraday stamps that name none: America/New_York; left out: UTC."
+        )
         impossible: Literal["refuse", "drop"] = Field(
             default="refuse", description="What to do with impossible candles; 'drop' logs how many."
         )
@@ -129,17 +140,20 @@ class FolderSource(DataSource):
         asked = self._known(symbols, interval)
         series: dict[str, CandleSeries] = {}
         day = np.timedelta64(1, "D")
-        for file, held in self._files_of(asked, interval):
-            whole_file = set(held) == set(file.symbols[interval])
-            chosen = Selection(
-                symbols=None if whole_file else held,
-                start=None if start is None else to_datetime64(start) - day,
-                end=None if end is None else to_datetime64(end) + day,
-                interval=interval,
-            )
-            frame = self._long(file, self._read(file.path, file.columns, chosen), interval)
-            frame = frame if whole_file else frame[frame["symbol"].isin(held)]
-            series |= dict(self._candles(frame, interval, str(file.path)))
+        for group in self._groups(asked, interval):
+            pieces = []
+            for file, held in group:
+                everything = file.symbols[interval]
+                chosen = Selection(
+                    symbols=None if len(held) == len(everything) else tuple(everything[one] for one in held),
+                    start=None if start is None else to_datetime64(start) - day,
+                    end=None if end is None else to_datetime64(end) + day,
+                    interval=interval,
+                )
+                frame = self._long(file, self._read(file.path, file.columns, chosen), interval)
+                pieces.append(frame if chosen.symbols is None else _only(frame, held))
+            frame = pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+            series |= dict(self._candles(frame, interval, _where(group)))
         whole = Candles([series[symbol] for symbol in asked if symbol in series], interval=interval)
         return whole.between(start, end)
 
@@ -151,11 +165,17 @@ class FolderSource(DataSource):
         end: Moment | None = None,  # noqa: ARG002
         interval: Interval = Interval.DAY,
     ) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Yield each file's rows as they are, with ``row`` counted from 0 below the header."""
-        for file, held in self._files_of(self._known(symbols, interval), interval):
-            everything = Selection(symbols=None, start=None, end=None, interval=interval)
-            frame = self._long(file, self._read(file.path, file.columns, everything), interval)
-            yield str(file.path), frame[frame["symbol"].isin(held)]
+        """Yield each file's rows as they are, with ``row`` counted from 0 below the header.
+
+        Files that hold parts of one symbol come as one frame.
+        """
+        everything = Selection(symbols=None, start=None, end=None, interval=interval)
+        for group in self._groups(self._known(symbols, interval), interval):
+            pieces = []
+            for file, held in group:
+                frame = self._long(file, self._read(file.path, file.columns, everything), interval)
+                pieces.append(frame if set(held) == set(file.symbols[interval]) else _only(frame, held))
+            yield _where(group), pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
 
     def _known(self, symbols: Sequence[str], interval: Interval) -> list[str]:
         homes = self._homes(interval)
@@ -167,22 +187,24 @@ class FolderSource(DataSource):
                 raise DataError(f"{missing} in {self.where} has no candles at {interval}; it has {has}")
         return check_known(symbols, list(homes), where=self.where)
 
-    def _files_of(
-        self, symbols: list[str], interval: Interval
-    ) -> Iterator[tuple[CandleFile, tuple[str, ...]]]:
+    def _groups(self, symbols: list[str], interval: Interval) -> Iterator[list[_Held]]:
+        """Yield files and which of the symbols each holds; files of one symbol's parts together."""
         wanted = set(symbols)
+        groups: dict[object, list[_Held]] = {}
         for file in self._index:
             held = tuple(symbol for symbol in file.symbols.get(interval, ()) if symbol in wanted)
             if held:
-                yield file, held
+                groups.setdefault(file.path if file.part is None else held, []).append((file, held))
+        yield from groups.values()
 
     def _long(self, file: CandleFile, frame: pd.DataFrame, interval: Interval) -> pd.DataFrame:
         return shapes.long_form(
             frame,
             interval=interval,
             where=str(file.path),
-            symbol=self._stem(file.path),
+            symbol=next(iter(file.symbols[interval])),
             date_format=self.config.date_format,
+            timezone=self.config.timezone,
         )
 
     def _candles(self, frame: pd.DataFrame, interval: Interval, where: str) -> Candles:
@@ -199,14 +221,14 @@ class FolderSource(DataSource):
             where=where,
         )
 
-    def _homes(self, interval: Interval) -> dict[str, Path]:
-        homes: dict[str, Path] = {}
+    def _homes(self, interval: Interval) -> dict[str, CandleFile]:
+        homes: dict[str, CandleFile] = {}
         for file in self._index:
             for symbol in file.symbols.get(interval, ()):
-                if symbol in homes:
-                    both = f"{homes[symbol].name} and {file.path.name}"
+                other = homes.setdefault(symbol, file)
+                if other is not file and (other.part is None or file.part in (None, other.part)):
+                    both = f"{other.path.name} and {file.path.name}"
                     raise DataError(f"{symbol} at {interval} is in two files of {self.where}: {both}")
-                homes[symbol] = file.path
         return homes
 
     @cached_property
@@ -215,56 +237,62 @@ class FolderSource(DataSource):
         index = [file for path in paths if (file := self._describe(path)) is not None]
         if not index:
             passed = f"; passed over: {', '.join(path.name for path in paths[:5])}" if paths else ""
+            folders = [path.name for path in self._place().glob("[!._]*/")][:5]
+            inside = f"; name one of its subfolders: {', '.join(sorted(folders))}" if folders else ""
             endings = ", ".join(f"*{ending}" for ending in self.endings)
-            raise DataError(f"{self.where} holds no file of candles ({endings}){passed}")
+            raise DataError(f"{self.where} holds no file of candles ({endings}){passed}{inside}")
         return index
 
-    def _paths(self) -> list[Path]:
+    def _place(self) -> Path:
         if self.config.location is None:
             raise ConfigError(f"source {self.name!r} needs a {self.location_hint}: write {self.name}:DIR")
-        place = self.config.location.expanduser()
+        return self.config.location.expanduser()
+
+    def _paths(self) -> list[Path]:
+        place = self._place()
         try:
             if place.is_file():
                 return [place]
             return sorted(
                 path
                 for path in place.iterdir()
-                if path.name.endswith(self.endings)
+                if path.name.casefold().endswith(self.endings)
                 and not path.name.startswith((".", "_"))
                 and path.is_file()
             )
         except OSError as error:
             raise DataError(f"cannot read the folder {place}: {error.strerror}") from error
 
-    def _stem(self, path: Path) -> str:
-        ending = next((ending for ending in self.endings if path.name.endswith(ending)), path.suffix)
-        return path.name.removesuffix(ending)
+    def _named(self, path: Path) -> FileName:
+        ending = next((one for one in self.endings if path.name.casefold().endswith(one)), path.suffix)
+        return read_file_name(path.name[: len(path.name) - len(ending)], where=str(path))
 
     def _describe(self, path: Path) -> CandleFile | None:
         header = self._header(path)
         if isinstance(header, pd.MultiIndex):
             level = shapes.ticker_level(header, where=str(path))
-            tickers = tuple(map(str, header.get_level_values(level).unique()))
-            return CandleFile(path, None, {self._spacing(path, None): tickers})
+            tickers = header.get_level_values(level).unique().to_series()
+            return CandleFile(path, None, {self._spacing(path, None): _symbols(tickers, path)})
         columns = columns_of(header, where=str(path))
         if columns is None:
             return None
         if columns.has("interval"):
             return CandleFile(path, columns, self._by_interval(path, columns))
-        interval = self._spacing(path, columns)
-        if not columns.has("symbol"):
-            return CandleFile(path, columns, {interval: (check_symbol(self._stem(path), where=str(path)),)})
-        found = self._distinct(path, [columns.actual["symbol"]]).iloc[:, 0]
-        return CandleFile(path, columns, {interval: _named(found, path)})
+        if columns.has("symbol"):
+            found = self._distinct(path, [columns.actual["symbol"]]).iloc[:, 0]
+            return CandleFile(path, columns, {self._spacing(path, columns): _symbols(found, path)})
+        named = self._named(path)
+        interval = self.config.interval or named.interval or self._spacing(path, columns)
+        return CandleFile(path, columns, {interval: {named.symbol: named.symbol}}, named.part)
 
-    def _by_interval(self, path: Path, columns: Columns) -> dict[Interval, tuple[str, ...]]:
+    def _by_interval(self, path: Path, columns: Columns) -> dict[Interval, Mapping[str, str]]:
         names = [columns.actual[name] for name in ("interval", "symbol") if columns.has(name)]
         found = self._distinct(path, names)
         if not columns.has("symbol"):
-            found = found.assign(symbol=check_symbol(self._stem(path), where=str(path)))
+            found = found.assign(symbol=self._named(path).symbol)
         known = {str(interval) for interval in Interval}
         return {
-            Interval.parse(str(text)): _named(group.iloc[:, 1], path)
+            Interval.parse(str(text)): _symbols(group.iloc[:, 1], path)
             for text, group in found.groupby(found.columns[0], sort=False)
             if text in known
         }
@@ -274,21 +302,42 @@ class FolderSource(DataSource):
             return self.config.interval
         everything = Selection(symbols=None, start=None, end=None, interval=Interval.MINUTE)
         head = self._read(path, columns, everything, max_rows=_ROWS_TO_LOOK_AT)
+        clock = None
         if columns is None:
             stamps = head.index.to_series()
         else:
-            stamps = head[columns.actual["time"]]
             if columns.has("symbol"):
                 one = head[columns.actual["symbol"]]
                 # The symbol with most rows here: files come sorted by symbol and by time alike.
-                stamps = stamps[one == one.mode().iloc[0]] if one.notna().any() else stamps
+                head = head[one == one.mode().iloc[0]] if one.notna().any() else head
+            stamps = head[columns.actual["time"]]
+            clock = head[columns.actual["clock"]] if columns.has("clock") else None
         parsed = read_stamps(
-            stamps, interval=Interval.MINUTE, date_format=self.config.date_format, where=str(path)
+            stamps,
+            interval=Interval.MINUTE,
+            date_format=self.config.date_format,
+            where=str(path),
+            clock=clock,
         )
         return infer_interval(parsed, where=str(path))
 
 
-def _named(symbols: pd.Series, path: Path) -> tuple[str, ...]:
-    if symbols.isna().any() or (symbols == "").any():
+def _symbols(texts: pd.Series, path: Path) -> dict[str, str]:
+    """Return symbols and what a file calls them."""
+    if texts.isna().any() or (texts == "").any():
         raise DataError(f"{path} has rows without a symbol")
-    return tuple(map(str, symbols))
+    symbols: dict[str, str] = {}
+    for text in map(str, texts):
+        symbol = check_symbol(symbol_of(text), where=str(path))
+        if symbols.setdefault(symbol, text) != text:
+            raise DataError(f"{path} holds both {symbols[symbol]!r} and {text!r}, which are one symbol here")
+    return symbols
+
+
+def _only(frame: pd.DataFrame, symbols: Sequence[str]) -> pd.DataFrame:
+    return frame[frame["symbol"].isin(symbols)]
+
+
+def _where(group: Sequence[_Held]) -> str:
+    first, last = group[0][0].path, group[-1][0].path
+    return str(first) if len(group) == 1 else f"{first} ... {last.name}"
