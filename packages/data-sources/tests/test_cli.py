@@ -42,39 +42,12 @@ def test_list_of_one_source(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-BROKEN = "symbol,date,open,high,low,close\nAAA,2024-03-04,1,1,1,1\nAAA,2024-03-05,1,1,2,1\n"
-
-
-@pytest.mark.parametrize(("strict", "expected"), [((), 0), (("--strict",), 1)])
-def test_verify_says_file_and_row(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, strict: tuple[str, ...], expected: int
-) -> None:
-    (tmp_path / "long.csv").write_text(BROKEN)
-    status, out, _ = _run(capsys, "verify", "--source", f"csv:{tmp_path}", *strict)
-    assert status == expected
-    assert f"{tmp_path}/long.csv: AAA: 1 x low above open or close (rows 1; first 2024-03-05)" in out
-    assert "2 candles of 1 symbols: 2 faults" in out
-    status, out, _ = _run(capsys, "verify", "--source", f"csv:{tmp_path}", "--json", *strict)
-    assert status == expected
-    report = json.loads(out)
-    assert report["is_clean"] is False
-    assert report["issues"][0]["rows"] == [1]
-
-
-def test_verify_of_sound_candles_is_strictly_clean(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = _run(capsys, "verify", "--source", "synthetic", "--strict")
-    assert (status, out) == (0, "16,000 candles of 8 symbols: nothing is wrong\n")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("list", "--source", "parket:x"), "did you mean 'parquet'"),
         (("list", "--source", "yfinance"), "source 'yfinance' lists no symbols at 1d: name them"),
         (("list", "--source", "csv"), "source 'csv' needs a DIR: write csv:DIR"),
-        (("verify", "--source", "synthetic", "--symbols", "SYN00"), "did you mean 'SYN00"),
-        (("verify", "--source", "synthetic", "--symbols", ","), "name at least one symbol"),
-        (("verify", "--source", "synthetic", "--interval", "2d"), "unknown interval '2d'"),
         (("list", "--source", "synthetic", "-o", "nu=3"), "no such key 'nu'"),
     ],
 )

@@ -25,7 +25,7 @@ def _with(**changes: object) -> pd.DataFrame:
 
 
 def _found(frame: pd.DataFrame) -> dict[str, tuple[int, ...]]:
-    return {issue.fault: issue.rows for issue in verify(frame).issues}
+    return {issue.check: issue.rows for issue in verify(frame).issues}
 
 
 def test_sound_candles_are_clean() -> None:
@@ -35,37 +35,37 @@ def test_sound_candles_are_clean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "fault", "rows"),
+    ("changes", "check", "rows"),
     [
-        ({"close": [11.0, np.nan, 11.0, 11.0, 11.0]}, "price is NaN or infinite", (1,)),
-        ({"high": [12.0, 12.0, np.inf, 12.0, 12.0]}, "price is NaN or infinite", (2,)),
-        ({"low": [0.0, 9.0, 9.0, -1.0, 9.0]}, "price is not positive", (0, 3)),
-        ({"high": [12.0, 12.0, 12.0, 12.0, 10.5]}, "high below open, close or low", (4,)),
-        ({"low": [9.0, 10.5, 9.0, 9.0, 9.0]}, "low above open or close", (1,)),
-        ({"volume": [100.0, -1.0, 0.0, np.nan, 1.0]}, "volume is NaN, infinite or negative", (1,)),
+        ({"close": [11.0, np.nan, 11.0, 11.0, 11.0]}, "not-finite", (1,)),
+        ({"high": [12.0, 12.0, np.inf, 12.0, 12.0]}, "not-finite", (2,)),
+        ({"low": [0.0, 9.0, 9.0, -1.0, 9.0]}, "not-positive", (0, 3)),
+        ({"high": [12.0, 12.0, 12.0, 12.0, 10.5]}, "impossible", (4,)),
+        ({"low": [9.0, 10.5, 9.0, 9.0, 9.0]}, "impossible", (1,)),
+        ({"volume": [100.0, -1.0, 0.0, np.nan, 1.0]}, "bad-volume", (1,)),
         (
             {"date": ["2024-03-04", "2024-03-05", "2024-03-05", "2024-03-05", "2024-03-08"]},
-            "stamp given before, with equal values",
+            "duplicate-equal",
             (2, 3),
         ),
         (
             {"date": ["2024-03-04", "2024-03-05", "2024-03-04", "2024-03-07", "2024-03-08"]},
-            "earlier than a row above it",
+            "disorder",
             (2,),
         ),
-        ({"date": ["2024-03-04", None, "2024-03-06", "2024-03-07", "2024-03-08"]}, "without a date", (1,)),
+        ({"date": ["2024-03-04", None, "2024-03-06", "2024-03-07", "2024-03-08"]}, "no-date", (1,)),
     ],
 )
-def test_each_fault_and_its_rows(changes: dict[str, object], fault: str, rows: tuple[int, ...]) -> None:
-    assert _found(_with(**changes))[fault] == rows
+def test_each_fault_and_its_rows(changes: dict[str, object], check: str, rows: tuple[int, ...]) -> None:
+    assert _found(_with(**changes))[check] == rows
 
 
 def test_repetitions_that_differ_are_worse_than_equal_ones() -> None:
     dates = ["2024-03-04", "2024-03-05", "2024-03-05", "2024-03-08", "2024-03-08"]
     found = _found(_with(date=dates, close=[11.0, 11.0, 11.5, 11.0, 11.0]))
     assert found == {
-        "stamp given before, with equal values": (4,),
-        "stamp given more than once, with differing values": (1, 2),
+        "duplicate-equal": (4,),
+        "duplicate-differing": (1, 2),
     }
 
 
@@ -94,8 +94,8 @@ def test_a_source_is_looked_at_before_it_refuses(tmp_path: Path) -> None:
     with pytest.raises(CandleError):
         load_candles(f"csv:{tmp_path}")
     issues = verify(open_source(f"csv:{tmp_path}")).issues
-    assert [(i.where, i.symbol, i.fault, i.rows, i.first) for i in issues] == [
-        (str(tmp_path / "long.csv"), "AAA", "high below open, close or low", (1,), "2024-03-05")
+    assert [(i.where, i.symbol, i.check, i.rows, i.first) for i in issues] == [
+        (str(tmp_path / "long.csv"), "AAA", "impossible", (1,), "2024-03-05")
     ]
     assert verify(open_source(f"csv:{tmp_path}"), symbols=["BBB"]).is_clean
 
@@ -124,4 +124,4 @@ def test_a_frame_of_another_shape_is_an_error() -> None:
 
 def test_text_of_an_issue() -> None:
     issue = verify(_with(low=[0.0] * 5)).issues[0]
-    assert str(issue) == "AAA: 5 x price is not positive (rows 0, 1, 2, 3, 4; first 2024-03-04)"
+    assert str(issue) == "AAA: 5 x price is zero or negative (rows 0, 1, 2, 3, 4; first 2024-03-04)"

@@ -11,13 +11,16 @@ from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt_data_sources.base import DataSource
-    from marketgpt_data_sources.quality import QualityReport, verify
+    from marketgpt_data_sources.quality import Cleaned, QualityConfig, QualityReport, clean, verify
     from marketgpt_data_sources.registry import data_sources
     from marketgpt_data_sources.source import load_candles, open_source, parse_source
 
 _HOME = {
+    "Cleaned": "quality",
     "DataSource": "base",
+    "QualityConfig": "quality",
     "QualityReport": "quality",
+    "clean": "quality",
     "data_sources": "registry",
     "load_candles": "source",
     "open_source": "source",
@@ -26,8 +29,11 @@ _HOME = {
 }
 
 __all__ = [
+    "Cleaned",
     "DataSource",
+    "QualityConfig",
     "QualityReport",
+    "clean",
     "data_sources",
     "load_candles",
     "open_source",
