@@ -47,6 +47,8 @@ def list_(
     """List universes and sources; with --universe its instruments, with --source what it has of symbols."""
     if universe is not None and source is not None:
         raise click.UsageError("give --universe or --source, not both")
+    if source is None and (symbols is not None or options):
+        raise click.UsageError("--symbols and --option go with --source")
     if universe is not None:
         _list_universe(universe, as_json=as_json)
     elif source is not None:
@@ -82,6 +84,8 @@ def _list_universe(text: str, *, as_json: bool) -> None:
     drawn_up = f", drawn up on {one.as_of}" if one.as_of else ""
     benchmark = f", measured against {one.benchmark}" if one.benchmark else ""
     click.echo(f"{one.name}: {len(one)} instruments{benchmark}{drawn_up}", err=True)
+    if one.notes:
+        click.echo(one.notes, err=True)
 
 
 def _list_source(
