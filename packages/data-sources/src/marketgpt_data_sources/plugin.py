@@ -12,6 +12,7 @@ def marketgpt_data_sources() -> dict[str, str]:
         "csv": "marketgpt_data_sources.sources.csv_folder:CsvFolder",
         "parquet": "marketgpt_data_sources.sources.parquet_folder:ParquetFolder",
         "sample": "marketgpt_data_sources.sources.sample:Sample",
+        "store": "marketgpt_data_sources.sources.stored:Stored",
         "synthetic": "marketgpt_data_sources.sources.synthetic:Synthetic",
         "yfinance": "marketgpt_data_sources.sources.yahoo:YFinance",
     }

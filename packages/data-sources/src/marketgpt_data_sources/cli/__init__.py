@@ -6,6 +6,8 @@ import click
 
 from marketgpt_data_sources.cli.fetch import fetch
 from marketgpt_data_sources.cli.list import list_
+from marketgpt_data_sources.cli.sql import sql
+from marketgpt_data_sources.cli.status import status
 from marketgpt_data_sources.cli.verify import verify
 
 
@@ -16,4 +18,6 @@ def data() -> None:
 
 data.add_command(list_)
 data.add_command(fetch)
+data.add_command(status)
+data.add_command(sql)
 data.add_command(verify)
