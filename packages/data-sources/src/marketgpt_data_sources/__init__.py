@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from marketgpt_data_sources.base import DataSource
     from marketgpt_data_sources.quality import Cleaned, QualityConfig, QualityReport, clean, verify
     from marketgpt_data_sources.registry import data_sources
+    from marketgpt_data_sources.resampling import resample
     from marketgpt_data_sources.source import load_candles, open_source, parse_source
 
 _HOME = {
@@ -25,6 +26,7 @@ _HOME = {
     "load_candles": "source",
     "open_source": "source",
     "parse_source": "source",
+    "resample": "resampling",
     "verify": "quality",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "load_candles",
     "open_source",
     "parse_source",
+    "resample",
     "verify",
 ]
 

@@ -19,7 +19,7 @@ from marketgpt_core.candles import FIELDS, Candles, CandleSeries
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category
-from marketgpt_data_sources.resample import resample
+from marketgpt_data_sources.resampling import resample
 from marketgpt_data_sources.source import open_source
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
