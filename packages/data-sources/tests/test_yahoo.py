@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
 from marketgpt_core.clock import FixedClock
-from marketgpt_core.errors import CandleError, DataError
-from marketgpt_core.interval import Interval
+from marketgpt_core.errors import CandleError, DataError, FetchError, FetchReason
 from marketgpt_core.symbols import Category
 from marketgpt_data_sources import open_source
 from marketgpt_data_sources.sources.yahoo import YFinance
@@ -39,11 +40,11 @@ def listing(yahoo):
 
 
 @pytest.fixture
-def opened(yahoo_session, clock, sleeper) -> Opener:
+def opened(yahoo, clock, sleeper) -> Opener:
     def opened(**options: Any) -> YFinance:
-        source = open_source("yfinance", {"min_interval_s": 0.0, **options})
+        source = open_source("yfinance", {"mirror": yahoo.base, "requests_per_s": 0.0, **options})
         assert isinstance(source, YFinance)
-        source.session, source.clock, source.sleep = yahoo_session, clock, sleeper
+        source.clock, source.sleep, source.rng = clock, sleeper, random.Random(0)
         return source
 
     return opened
@@ -101,41 +102,6 @@ def test_a_days_stamp_is_its_new_york_date(listing, opened: Opener) -> None:
 def test_category(listing, opened: Opener, symbol: str, kind: str, category: Category) -> None:
     listing(symbol, 2, kind=kind)
     assert opened().fetch([symbol])[symbol].category is category
-
-
-def test_rate_limit_is_waited_out_and_asked_again(yahoo, listing, opened: Opener, sleeper) -> None:
-    listing("ACME", 3)
-    # yfinance itself asks twice before it calls it a rate limit.
-    yahoo.faults["ACME"] = [(429, "Too Many Requests")] * 4
-    candles = opened(backoff_s=2.0).fetch(["ACME"], start="2024-03-01")
-    assert len(candles["ACME"]) == 3
-    assert sleeper.waited_s == [2.0, 4.0]
-    assert yahoo.charts("ACME") == 5
-
-
-def test_rate_limit_that_stays_is_an_error(yahoo, listing, opened: Opener, sleeper) -> None:
-    listing("ACME", 3)
-    yahoo.faults["ACME"] = [(429, "Too Many Requests")] * 100
-    with pytest.raises(DataError, match=r"ACME: Too Many Requests.* \(3 attempts\)"):
-        opened(max_attempts=3, backoff_s=50.0, max_backoff_s=60.0).fetch(["ACME"], start="2024-03-01")
-    assert sleeper.waited_s == [50.0, 60.0]
-
-
-def test_an_error_page_is_asked_again(yahoo, listing, opened: Opener, sleeper) -> None:
-    listing("ACME", 3)
-    yahoo.faults["ACME"] = [(503, "<html>busy</html>")] * 2
-    # The range lies in the past, where yfinance would answer the second time from its cache.
-    candles = opened().fetch(["ACME"], start="2024-03-01", end="2024-03-10")
-    assert len(candles["ACME"]) == 3
-    assert sleeper.waited_s == [2.0]
-
-
-def test_an_error_in_json_is_not_taken_for_an_empty_range(yahoo, listing, opened: Opener) -> None:
-    listing("ACME", 3)
-    answer = '{"finance": {"result": null, "error": {"code": "Internal"}}}'
-    yahoo.faults["ACME"] = [(200, answer)] * 10
-    with pytest.raises(DataError, match="ACME"):
-        opened().fetch(["ACME"], start="2024-03-01")
 
 
 def test_delisted_symbol_is_an_error_at_once(yahoo, listing, opened: Opener, sleeper) -> None:
@@ -199,19 +165,19 @@ def test_last_candle_is_kept_once_yahoo_describes_the_next_session(listing, open
     assert len(source.fetch(["ACME"])["ACME"]) == 3
 
 
-def test_a_week_waits_for_its_end(listing, opened: Opener) -> None:
-    listing("ACME", 6)
-    source = opened()
-    # Stamped on weekdays, each is taken as the start of seven days; the last of them starts on 2024-03-08.
-    source.clock = FixedClock(datetime(2024, 3, 14, 12, tzinfo=UTC))
-    assert str(source.fetch(["ACME"], interval=Interval.WEEK)["ACME"].time[-1])[:10] == "2024-03-07"
-
-
-def test_symbols_are_asked_for_at_a_pace(listing, opened: Opener, sleeper) -> None:
+def test_symbols_are_asked_for_at_a_pace(yahoo, listing, opened: Opener, sleeper) -> None:
     for symbol in ("AAA", "BBB", "CCC"):
         listing(symbol, 2)
-    opened(min_interval_s=1.5).fetch(["AAA", "BBB", "CCC"])
-    assert sleeper.waited_s == [1.5, 1.5]
+    opened(requests_per_s=0.5, burst=1).fetch(["AAA", "BBB", "CCC"])
+    # Every request counts: the cookie's, the crumb's and three for candles.
+    assert [urlsplit(path).path for path in yahoo.requests] == [
+        "/",
+        "/v1/test/getcrumb",
+        "/v8/finance/chart/AAA",
+        "/v8/finance/chart/BBB",
+        "/v8/finance/chart/CCC",
+    ]
+    assert sleeper.waited_s == [2.0] * 4
 
 
 def test_no_request_for_an_empty_range_or_a_hostile_symbol(yahoo, opened: Opener) -> None:
@@ -231,7 +197,11 @@ def test_hides_no_errors_and_restores_yfinances_setting(listing, opened: Opener)
     assert yf.config.debug.hide_exceptions == before
 
 
-def test_impossible_is_a_candle_error_underneath(listing, opened: Opener) -> None:
+def test_impossible_candles_of_the_only_symbol_are_a_candle_error(listing, opened: Opener) -> None:
     listing("ACME", candles=[(10.0, 9.0, 8.0, 9.0, 9.0, 1)])
+    listing("GOOD", 2)
     with pytest.raises(CandleError):
-        opened()._one("ACME", None, None, Interval.DAY)
+        opened().fetch(["ACME"])
+    with pytest.raises(FetchError, match=r"1 of 2 symbols failed: .*ACME") as failed:
+        opened().fetch(["ACME", "GOOD"])
+    assert failed.value.reason is FetchReason.BAD_DATA
