@@ -104,7 +104,7 @@ CASES = {
     "symbol of data": ("data verify --source parquet:good --symbols APPL", "did you mean 'AAPL'?"),
     "symbol of forecast": ("forecast run APPL --source parquet:good", "did you mean 'AAPL'?"),
     "symbol of evaluate": ("evaluate run --symbols APPL", "did you mean 'AAPL'?"),
-    "hostile symbol": ("data fetch --source parquet:good --symbols ../../x --out new", "is not a symbol"),
+    "hostile symbol": ("data fetch --source parquet:good --symbols ../../x --store new", "is not a symbol"),
     # keys
     "key": (f"{TRAIN} {TINY_TEXT} loop.max_epoch=3 run_dir=new", "did you mean 'max_epochs'?"),
     "key of a model": (f"{TRAIN} {TINY_TEXT} model.options.contxt=3 run_dir=new", "did you mean 'context'?"),
@@ -129,7 +129,7 @@ CASES = {
     "run folder in a file": (f"{TRAIN} {TINY_TEXT} run_dir=notes.txt/run", "notes.txt/run"),
     "demo as a file": ("demo --out notes.txt", "notes.txt is a file, not a folder"),
     "demo in a file": ("demo --out notes.txt/demo", "notes.txt"),
-    "fetch in a file": ("data fetch --source parquet:good --out notes.txt/x", "notes.txt"),
+    "fetch in a file": ("data fetch --source parquet:good --store notes.txt/x", "notes.txt"),
     "tokenizer in a file": ("tokenizer fit --input good/AAPL.parquet --out notes.txt/x.json", "notes.txt/x.json"),
     "ledger in a file": (
         "signals generate --forecasts forecasts.parquet --ledger notes.txt/l.db", "notes.txt/l.db",

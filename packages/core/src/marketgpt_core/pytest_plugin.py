@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from marketgpt_core.forecast import Forecast
 
 pytest.register_assert_rewrite(
+    "marketgpt_data_sources.universes.testing",
     *(
         f"marketgpt_{package}.testing"
         for package in (
@@ -26,7 +27,7 @@ pytest.register_assert_rewrite(
             "tokenizer",
             "training",
         )
-    )
+    ),
 )
 
 
