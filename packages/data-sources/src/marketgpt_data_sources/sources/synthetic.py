@@ -1,47 +1,41 @@
-r"""Candles of a known law, for tests and for seeing what a model makes of data without any skill in it.
+"""Candles of a known law, for tests and for seeing what a model makes of data without any skill in it.
 
-For a symbol, with day t = 1 ... T, close C_0 = ``first_close`` and everything independent across symbols:
+What the log price does is told in :mod:`marketgpt_data_sources.sources.synthetic_laws`; here the path becomes
+candles. A day's open is the path after the night's increment, the close its end, high and low its extremes
+from the open on, so every candle is possible and the close-to-close return has its law exactly. Being watched
+at N + 1 points, the range is a little narrower than that of the continuous path.
 
-    r_t       = mu + e_t                              log return from close to close
-    e_t       = sigma_t z_t
-    sigma_t^2 = omega + alpha e_{t-1}^2 + beta sigma_{t-1}^2        known at the close of t-1
-    z_t       ~ standardised Student t with nu degrees of freedom   (unit variance)
-    omega     = (1 - alpha - beta) sigma^2,  sigma_1 = sigma        sigma: ``daily_volatility``
+Days are the sessions of a trading calendar. Candles of an hour are the same path cut finer: from the
+session's open on, the last one as short as the session makes it, so that the hours of a session join to its
+day to the last bit. There are no weeks: resample days.
 
-``garch_t`` is this GARCH(1,1)-t (Bollerslev 1987, Review of Economics and Statistics 69); ``random_walk``
-is the case alpha = beta = 0 with normal z_t, so sigma_t = sigma always.
-
-The path inside the day. A Student t is a normal with a random variance, z_t = sqrt(L_t) n_t with
-L_t = (nu - 2) / chi2_nu (L_t = 1 for the random walk). Given sigma_t and L_t, the day is a Brownian motion of
-variance L_t sigma_t^2, of which the share ``overnight_share`` = w passes before the open and the rest in
-``steps_per_day`` = N equal steps: increments x_0 ~ N(0, w), x_1 ... x_N ~ N(0, (1 - w) / N), times
-sqrt(L_t) sigma_t, with mu / (N + 1) added to each. The open is the path after x_0, the close its end, high
-and low its extremes from the open on, so every candle is possible and e_t has the law above exactly. Being
-watched at N + 1 points, the range is a little narrower than that of the continuous path.
-
-Volume is log-normal noise around ``1e6`` and says nothing about prices.
+Volume is log-normal noise around ``1e6`` a day and says nothing about prices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import ClassVar, Literal, Self
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
+from marketgpt_core.calendars import trading_calendar
 from marketgpt_core.candles import Candles, CandleSeries
-from marketgpt_core.config import Config as BaseConfig
-from marketgpt_core.errors import DataError
+from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category
 from marketgpt_core.times import Moment
 from marketgpt_data_sources.base import DataSource, check_known
+from marketgpt_data_sources.sources.synthetic_config import SyntheticConfig
+from marketgpt_data_sources.sources.synthetic_laws import Days, shares, simulate
 
 _MEDIAN_VOLUME = 1e6
+_INTERVALS = (Interval.HOUR, Interval.DAY)
+_LAST_DAY = np.datetime64("2262-04-01")  # what nanoseconds hold
+_CATEGORIES = {"XNYS": Category.US, "24/7": Category.CRYPTO}
 
 
 @dataclass(frozen=True)
@@ -49,41 +43,50 @@ class Truth:
     """What is known about one simulated symbol, candle by candle.
 
     Attributes:
-        sigma: shape (T,), standard deviation of the candle's log return, known at the close before it.
-        mean: Mean log return of every candle.
-        degrees_of_freedom: Of the Student t; None for the normal.
+        time: shape (T,), stamps of the candles.
+        sigma: shape (T,), standard deviation of the candle's log return (from the close before to its own),
+            known at the close of the day before; under ``regime_switching`` given the day's state, which
+            nobody knows.
+        mean: shape (T,), mean of the candle's log return, likewise.
+        degrees_of_freedom: Of the Student t; None for other laws.
+        state: shape (T,), 0 calm and 1 turbulent; None but for ``regime_switching``.
+        jumps: shape (T,), how many jumps the candle's return holds; None but for ``jumps``.
     """
 
+    time: NDArray[np.datetime64]
     sigma: NDArray[np.float64]
-    mean: float
+    mean: NDArray[np.float64]
     degrees_of_freedom: float | None
+    state: NDArray[np.int8] | None = None
+    jumps: NDArray[np.int64] | None = None
+
+    @property
+    def jump_times(self) -> NDArray[np.datetime64]:
+        """Stamps of the candles with a jump."""
+        return self.time[:0] if self.jumps is None else self.time[self.jumps > 0]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Which steps of which session make each candle: shapes (T,).
+
+    Attributes:
+        time: Stamps, datetime64[ns].
+        session: Number of the session.
+        first, last: Points of its path the candle runs from and to; 0 is the open.
+    """
+
+    time: NDArray[np.datetime64]
+    session: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
 
 
 class Synthetic(DataSource):
-    """Simulated daily candles of a known law: synthetic:random_walk or synthetic:garch_t; seeded, offline."""
+    """Simulated candles of a known law, seeded: random_walk, garch_t, regime_switching, jumps."""
 
-    class Config(BaseConfig):
-        """Parameters of the law; the letters are those of the module's formulas."""
-
-        law: Literal["random_walk", "garch_t"] = "random_walk"
-        num_symbols: int = Field(default=8, ge=1, le=10_000, description="Symbols SYN000, SYN001, ...")
-        num_candles: int = Field(default=2_000, ge=1, le=1_000_000, description="Weekdays a symbol.")
-        start: date = Field(default=date(2010, 1, 4), description="First day, moved to a weekday.")
-        seed: int = Field(default=0, ge=0)
-        first_close: float = Field(default=100.0, gt=0, allow_inf_nan=False)
-        daily_volatility: float = Field(default=0.012, gt=0, le=0.2, description="sigma, of a log return.")
-        mean_log_return: float = Field(default=0.0, ge=-0.01, le=0.01, description="mu, a day.")
-        alpha: float = Field(default=0.08, ge=0, lt=1, description="garch_t only.")
-        beta: float = Field(default=0.90, ge=0, lt=1, description="garch_t only.")
-        degrees_of_freedom: float = Field(default=6.0, gt=2, le=1_000, description="nu, garch_t only.")
-        overnight_share: float = Field(default=0.2, ge=0, lt=1, description="w, of a day's variance.")
-        steps_per_day: int = Field(default=32, ge=1, le=1_000, description="N, between open and close.")
-
-        @model_validator(mode="after")
-        def _is_stationary(self) -> Self:
-            if self.alpha + self.beta >= 1:
-                raise ValueError(f"alpha + beta must be below 1, got {self.alpha + self.beta:g}")
-            return self
+    class Config(SyntheticConfig):
+        """Parameters of the law."""
 
     location_field: ClassVar[str | None] = "law"
     location_hint: ClassVar[str] = "LAW"
@@ -93,8 +96,8 @@ class Synthetic(DataSource):
         self.config: Synthetic.Config = config
 
     def symbols(self, interval: Interval = Interval.DAY) -> tuple[str, ...]:
-        """Return SYN000, SYN001, ...; () at any interval but a day."""
-        if interval is not Interval.DAY:
+        """Return SYN000, SYN001, ...; () at any interval but an hour and a day."""
+        if interval not in _INTERVALS:
             return ()
         return tuple(f"SYN{number:03d}" for number in range(self.config.num_symbols))
 
@@ -110,59 +113,105 @@ class Synthetic(DataSource):
 
         A symbol's candles depend on its number and the seed alone, not on what else is asked for.
         """
-        if interval is not Interval.DAY:
-            raise DataError(f"source 'synthetic' has candles at 1d only, not {interval}")
-        asked = check_known(symbols, self.symbols(), where=f"synthetic:{self.config.law}")
-        return Candles(self._simulate(symbol)[0] for symbol in asked).between(start, end)
+        asked = self._known(symbols, interval)
+        cut = self._cut(interval)
+        return Candles((self._candles(symbol, cut, interval) for symbol in asked), interval=interval).between(
+            start, end
+        )
 
-    def truth(self, symbol: str) -> Truth:
+    def truth(self, symbol: str, interval: Interval = Interval.DAY) -> Truth:
         """Return the law behind every candle of a symbol, from its first one on.
 
         Raises:
             DataError: for an unknown symbol.
         """
-        check_known([symbol], self.symbols(), where=f"synthetic:{self.config.law}")
-        return self._simulate(symbol)[1]
-
-    def _simulate(self, symbol: str) -> tuple[CandleSeries, Truth]:
-        config = self.config
-        is_garch = config.law == "garch_t"
-        rng = np.random.default_rng([config.seed, int(symbol.removeprefix("SYN"))])
-        num_days, num_steps = config.num_candles, config.steps_per_day
-        shares = np.full(num_steps + 1, (1 - config.overnight_share) / num_steps)
-        shares[0] = config.overnight_share
-        noise = rng.normal(size=(num_days, num_steps + 1)) * np.sqrt(shares)
-        if is_garch:
-            nu = config.degrees_of_freedom
-            noise *= np.sqrt((nu - 2) / rng.chisquare(nu, size=(num_days, 1)))
-        z = noise.sum(axis=1)
-        sigma = self._volatility(z) if is_garch else np.full(num_days, config.daily_volatility)
-        steps = noise * sigma[:, None] + config.mean_log_return / (num_steps + 1)
-        path = config.first_close * np.exp(np.cumsum(steps.ravel()).reshape(steps.shape))
-        series = CandleSeries(
-            symbol=symbol,
-            interval=Interval.DAY,
-            time=self._days(),
-            open=path[:, 0].copy(),
-            high=path.max(axis=1),
-            low=path.min(axis=1),
-            close=path[:, -1].copy(),
-            volume=np.round(_MEDIAN_VOLUME * np.exp(0.3 * rng.normal(size=num_days))),
-            category=Category.UNKNOWN,
+        self._known([symbol], interval)
+        cut = self._cut(interval)
+        days, _ = self._simulate(symbol)
+        # The night belongs to the session's first candle.
+        opens = cut.first == 0
+        variance = np.concatenate([[0.0], np.cumsum(shares(self.config)[1:])])
+        share = variance[cut.last] - variance[cut.first] + opens * self.config.overnight_share
+        steps = (cut.last - cut.first + opens) / (self.config.steps_per_day + 1)
+        jumps = None
+        if days.jumps is not None:
+            counted = np.cumsum(days.jumps, axis=1)
+            before = np.where(opens, 0, counted[cut.session, cut.first])
+            jumps = counted[cut.session, cut.last] - before
+        whole_day = interval is Interval.DAY
+        return Truth(
+            time=cut.time,
+            sigma=days.sigma if whole_day else days.sigma[cut.session] * np.sqrt(share),
+            mean=days.mean if whole_day else days.mean[cut.session] * steps,
+            degrees_of_freedom=self.config.degrees_of_freedom if self.config.law == "garch_t" else None,
+            state=None if days.state is None else days.state[cut.session],
+            jumps=jumps,
         )
-        nu_or_none = config.degrees_of_freedom if is_garch else None
-        return series, Truth(sigma, config.mean_log_return, nu_or_none)
 
-    def _volatility(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        alpha, beta = self.config.alpha, self.config.beta
-        omega = (1 - alpha - beta) * self.config.daily_volatility**2
-        variance = np.empty(len(z))
-        current = self.config.daily_volatility**2
-        for day, shock in enumerate(z):
-            variance[day] = current
-            current = omega + (alpha * shock**2 + beta) * current
-        return np.sqrt(variance)
+    def _known(self, symbols: Sequence[str], interval: Interval) -> list[str]:
+        if interval not in _INTERVALS:
+            raise DataError(f"source 'synthetic' has candles at {' and '.join(_INTERVALS)}, not {interval}")
+        return check_known(symbols, self.symbols(), where=f"synthetic:{self.config.law}")
 
-    def _days(self) -> NDArray[np.datetime64]:
-        first = np.busday_offset(np.datetime64(self.config.start, "D"), 0, roll="forward")
-        return np.busday_offset(first, np.arange(self.config.num_candles)).astype("datetime64[ns]")
+    def _simulate(self, symbol: str) -> tuple[Days, NDArray[np.float64]]:
+        """Return a symbol's days and their volume."""
+        rng = np.random.default_rng([self.config.seed, int(symbol.removeprefix("SYN"))])
+        days = simulate(self.config, rng)
+        return days, np.round(_MEDIAN_VOLUME * np.exp(0.3 * rng.normal(size=len(days.sigma))))
+
+    def _candles(self, symbol: str, cut: _Cut, interval: Interval) -> CandleSeries:
+        days, volume = self._simulate(symbol)
+        steps, num_steps = days.increments, self.config.steps_per_day
+        path = self.config.first_close * np.exp(np.cumsum(steps.ravel()).reshape(steps.shape))
+        opens = path[cut.session, cut.first]
+        # What follows the open: each candle's points up to where the next one's begin.
+        inside = np.ascontiguousarray(path[:, 1:]).ravel()
+        starts = cut.session * num_steps + cut.first
+        traded = volume[cut.session]
+        return CandleSeries(
+            symbol=symbol,
+            interval=interval,
+            time=cut.time,
+            open=opens,
+            high=np.maximum(opens, np.maximum.reduceat(inside, starts)),
+            low=np.minimum(opens, np.minimum.reduceat(inside, starts)),
+            close=path[cut.session, cut.last],
+            volume=np.round(traded * cut.last / num_steps) - np.round(traded * cut.first / num_steps),
+            category=self.config.category or _CATEGORIES.get(self.config.calendar, Category.UNKNOWN),
+        )
+
+    @cached_property
+    def _sessions(self) -> NDArray[np.datetime64]:
+        first, count = np.datetime64(self.config.start, "D"), self.config.num_candles
+        # No exchange has fewer than five sessions in eight days, over a while.
+        last = min(first + np.timedelta64(8 * count // 5 + 40, "D"), _LAST_DAY)
+        sessions = trading_calendar(self.config.calendar).sessions(first, last)[:count]
+        if len(sessions) < count:
+            raise ConfigError(
+                f"num_candles: {count} sessions of {self.config.calendar} from {first} on pass {_LAST_DAY}; "
+                f"take {len(sessions)} or fewer"
+            )
+        return sessions
+
+    def _cut(self, interval: Interval) -> _Cut:
+        days, num_steps = self._sessions, self.config.steps_per_day
+        number = np.arange(len(days))
+        if interval is Interval.DAY:
+            whole = np.full(len(days), num_steps)
+            return _Cut(days.astype("datetime64[ns]"), number, np.zeros_like(whole), whole)
+        opens, closes = trading_calendar(self.config.calendar).hours(days)
+        length, hour = closes - opens, np.timedelta64(interval.duration)
+        counts = -(-length // hour)
+        session = np.repeat(number, counts)
+        # 0, 1, 2, ... from each session's open on.
+        within = np.arange(len(session)) - np.repeat(np.cumsum(counts) - counts, counts)
+        first, last = (
+            np.round(num_steps * np.minimum((within + k) * hour / length[session], 1.0)).astype(np.int64)
+            for k in (0, 1)
+        )
+        if (first == last).any():
+            raise ConfigError(
+                f"steps_per_day={num_steps} leaves hours of {self.config.calendar} without a step; "
+                f"take {2 * int(counts.max())} or more"
+            )
+        return _Cut(opens[session] + within * hour, session, first, last)
