@@ -36,15 +36,20 @@ def opened(source: str, options: Sequence[str]) -> DataSource:
 
 
 def wanted(place: DataSource, source: str, symbols: str | None, interval: Interval) -> Sequence[str]:
-    """Return the symbols of ``--symbols``, or all the source lists."""
+    """Return the symbols of ``--symbols``, or all the source lists.
+
+    Raises:
+        DataError: for what is not a symbol.
+    """
+    from marketgpt_core.symbols import check_symbol
     from marketgpt_data_sources.source import all_symbols
 
     if symbols is None:
         return all_symbols(place, source, interval)
-    wanted = [part.strip() for part in symbols.split(",") if part.strip()]
-    if not wanted:
+    named = [check_symbol(part.strip(), where="--symbols") for part in symbols.split(",") if part.strip()]
+    if not named:
         raise click.BadParameter("name at least one symbol, for example AAPL,MSFT", param_hint="--symbols")
-    return wanted
+    return named
 
 
 def interval_of(text: str) -> Interval:
