@@ -162,6 +162,9 @@ def _untexted(clock: pd.Series) -> pd.Series:
 def infer_interval(stamps: pd.Series, *, where: str) -> Interval:
     """Return the interval that the commonest distance between neighbouring stamps of one symbol says.
 
+    Where that is none, as of a symbol that trades in some minutes only: the one that occurs and of which all
+    distances are multiples.
+
     Args:
         stamps: Naive UTC stamps of one symbol, in any order.
         where: Where they came from, for messages.
@@ -178,9 +181,13 @@ def infer_interval(stamps: pd.Series, *, where: str) -> Interval:
         return Interval.DAY
     if 6 <= days <= 8:  # noqa: PLR2004 - a week, whichever day it is stamped with
         return Interval.WEEK
-    for interval in Interval:
-        if interval.is_intraday and interval.duration.total_seconds() == commonest_s:
-            return interval
+    intraday = {one.duration.total_seconds(): one for one in Interval if one.is_intraday}
+    if commonest_s in intraday:
+        return intraday[commonest_s]
+    distances_s = distances.dt.total_seconds()
+    smallest_s = float(distances_s.min())
+    if smallest_s in intraday and (distances_s % smallest_s == 0).all():
+        return intraday[smallest_s]
     raise DataError(
         f"candles in {where} are {commonest_s:g} s apart: known are {', '.join(Interval)}; "
         "set interval=... if it holds one of these"
