@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from marketgpt_core.clock import FixedClock
 from marketgpt_core.errors import CandleError, DataError, FetchError, FetchReason
 from marketgpt_core.symbols import Category
-from marketgpt_data_sources import open_source
 from marketgpt_data_sources.sources.yahoo import YFinance
 from marketgpt_data_sources.testing import DataSourceConformance
 
@@ -40,14 +38,8 @@ def listing(yahoo):
 
 
 @pytest.fixture
-def opened(yahoo, clock, sleeper) -> Opener:
-    def opened(**options: Any) -> YFinance:
-        source = open_source("yfinance", {"mirror": yahoo.base, "requests_per_s": 0.0, **options})
-        assert isinstance(source, YFinance)
-        source.clock, source.sleep, source.rng = clock, sleeper, random.Random(0)
-        return source
-
-    return opened
+def opened(open_yahoo: Opener) -> Opener:
+    return open_yahoo
 
 
 class TestYFinance(DataSourceConformance):

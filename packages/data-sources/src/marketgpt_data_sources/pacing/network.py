@@ -158,14 +158,7 @@ class NetworkSource(DataSource):
             found = self.classify(symbol, error)
             if found is None:
                 raise
-            settled = self._settle(probe, found)
-            if found.retry_after_s is not None and found.retry_after_s > self.config.max_backoff_s:
-                raise CircuitOpenError(
-                    f"{found}; it asks to wait {found.retry_after_s:.0f} s, "
-                    f"more than max_backoff_s = {self.config.max_backoff_s:g}",
-                    reason=found.reason,
-                    retry_after_s=found.retry_after_s,
-                ) from error
+            found, settled = self._settled(probe, found)
             if found is error:
                 raise
             raise found from error
@@ -178,20 +171,26 @@ class NetworkSource(DataSource):
             if not settled:
                 self.breaker.undecided(probe)
 
-    def _settle(self, probe: bool, error: FetchError) -> bool:
-        """Tell the breaker and the limiter what an error means; return whether the breaker was told."""
+    def _settled(self, probe: bool, error: FetchError) -> tuple[FetchError, bool]:
+        """Tell the breaker and the limiter what an error means.
+
+        Returns:
+            The error to raise, and whether the breaker was told.
+        """
         if error.reason is FetchReason.BAD_ANSWER:
-            return False
+            return error, False
         if error.reason not in _TRIPPING:
             self.breaker.succeeded(probe)  # the server answers, if not as we hoped
-            return True
+            return error, True
         pause_s = error.retry_after_s or 0.0
-        if pause_s > self.config.max_backoff_s:
-            self.breaker.give_up(probe, error, pause_s)
-        else:
+        if pause_s <= self.config.max_backoff_s:
             self.limiter.hold(pause_s)  # the server means the client, not the symbol
             self.breaker.failed(probe, error)
-        return True
+            return error, True
+        self.breaker.give_up(probe, error, pause_s)
+        most = f"more than max_backoff_s = {self.config.max_backoff_s:g}"
+        text = f"{error}; it asks to wait {pause_s:.0f} s, {most}"
+        return CircuitOpenError(text, reason=error.reason, retry_after_s=pause_s), True
 
     def _wait_s(self, attempt: int, error: FetchError) -> float:
         drawn = backoff_s(
