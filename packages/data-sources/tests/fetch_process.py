@@ -1,11 +1,12 @@
 """Runs ``marketgpt data fetch`` in real processes that may be killed at any point; a script of the tests.
 
 Importing pandas and yfinance takes longer than a fetch: they are imported once, here, and every fetch is a
-fork. One JSON object a line on standard input asks for one fetch: ``arguments`` of the command, ``now`` (what
-the clock starts from), ``output`` (a file), and either ``kill_at`` (which of its steps kills it: a file or
-folder made, opened, renamed or removed, a lock, a connection) or ``kill_after_s`` (when it is killed from
-outside), or neither. For each, a line comes back: ``status``, negative for a signal, and ``steps`` walked by
-one that was not killed.
+fork. One JSON list a line on standard input orders fetches, which run at the same time. An order has
+``arguments`` of the command, ``now`` (what the clock starts from), ``output`` and ``errors`` (files), and
+either ``kill_at`` (which of its steps kills it: a file or folder of the store made, opened, listed, renamed
+or removed, a lock, a connection), or ``kill_after_s`` (how long after the first of them it is killed from
+outside), or neither. For each line a list comes back: of each order its ``status``, negative for a signal,
+and the ``steps`` it walked if it was not killed.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ _IMPORTED_ONCE = (
     "marketgpt_data_sources.universes.base",
     "pyarrow.parquet",
 )
-_STEPS = frozenset({
+_ANYWHERE = frozenset({"fcntl.flock", "socket.connect"})
+_STEPS = _ANYWHERE | {
     "open", "os.mkdir", "os.remove", "os.rename", "os.chmod", "os.truncate", "os.listdir", "os.scandir",
-    "fcntl.flock", "tempfile.mkstemp", "socket.connect",
-})  # fmt: skip
+    "tempfile.mkstemp",
+}  # fmt: skip
+_FIRST = b"!"
 
 
 def _set_clock(start: str) -> None:
@@ -51,27 +54,32 @@ def _set_clock(start: str) -> None:
 
 
 class _Steps:
-    """Counts the process's steps outside itself, and kills it at one of them."""
+    """Counts a fetch's steps, tells of the first, and kills the process at one of them."""
 
-    def __init__(self, kill_at: int | None) -> None:
+    def __init__(self, store: str, report: int, kill_at: int | None) -> None:
         self.count = 0
+        self._store = store
+        self._report = report
         self._kill_at = kill_at
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _STEPS:
-            self.count += 1
-            if self.count == self._kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if event not in _STEPS or not (event in _ANYWHERE or str(arguments[0]).startswith(self._store)):
+            return
+        self.count += 1
+        if self.count == 1:
+            os.write(self._report, _FIRST)
+        if self.count == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _fetch(order: dict[str, Any], report: int) -> None:
     from marketgpt_core.cli import main
 
-    output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for stream, path in ((1, order["output"]), (2, order["errors"])):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     _set_clock(order["now"])
-    steps = _Steps(order.get("kill_at"))
+    store = order["arguments"][order["arguments"].index("--store") + 1]
+    steps = _Steps(store, report, order.get("kill_at"))
     sys.addaudithook(steps)
     try:
         main(["data", "fetch", *order["arguments"]])
@@ -83,7 +91,7 @@ def _fetch(order: dict[str, Any], report: int) -> None:
 
 
 def _forked(order: dict[str, Any]) -> tuple[int, int]:
-    """Return the exit status, negative for a signal, and the steps of one that was not killed."""
+    """Start a fetch and return its process and where it will tell its steps."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -93,16 +101,21 @@ def _forked(order: dict[str, Any]) -> tuple[int, int]:
         finally:
             os._exit(70)  # whatever it was, the child must not go on as a parent
     os.close(writing)
-    if order.get("kill_after_s") is not None:
-        # Nobody but us collects the child, so its number cannot have become another's.
-        watched = os.pidfd_open(pid)
-        if not select.select([watched], [], [], order["kill_after_s"])[0]:
-            os.kill(pid, signal.SIGKILL)
-        os.close(watched)
-    _, status = os.waitpid(pid, 0)
+    return pid, reading
+
+
+def _ended(pid: int, reading: int, order: dict[str, Any]) -> dict[str, int]:
     with os.fdopen(reading, "rb") as pipe:
+        has_begun = pipe.read(1) == _FIRST  # or has ended
+        if has_begun and order.get("kill_after_s") is not None:
+            # Nobody but us collects the child, so its number cannot have become another's.
+            watched = os.pidfd_open(pid)
+            if not select.select([watched], [], [], order["kill_after_s"])[0]:
+                os.kill(pid, signal.SIGKILL)
+            os.close(watched)
         steps = pipe.read()
-    return os.waitstatus_to_exitcode(status), int(steps or 0)
+    _, status = os.waitpid(pid, 0)
+    return {"status": os.waitstatus_to_exitcode(status), "steps": int(steps or 0)}
 
 
 def main() -> None:
@@ -114,8 +127,10 @@ def main() -> None:
         importlib.import_module(name)
     print(json.dumps({"threads": threading.active_count()}), flush=True)
     for line in sys.stdin:
-        status, steps = _forked(json.loads(line))
-        print(json.dumps({"status": status, "steps": steps}), flush=True)
+        orders = json.loads(line)
+        begun = [_forked(order) for order in orders]
+        ended = [_ended(*one, order) for one, order in zip(begun, orders, strict=True)]
+        print(json.dumps(ended), flush=True)
 
 
 if __name__ == "__main__":

@@ -140,20 +140,20 @@ def _outcomes(one: SymbolDownload, symbols: list[str], stop: threading.Event) ->
 
 def _side_by_side(one: SymbolDownload, symbols: Sequence[str], stop: threading.Event) -> Iterator[Outcome]:
     """Fetch each symbol on its own, as many at a time as the source allows."""
-    given_up = threading.Event()
+    given_up: list[str] = []  # why, once the source has been
     _let_waits_end(one.source, stop)
 
     def task(symbol: str) -> Outcome:
         if stop.is_set():
             return _not_tried(symbol, _INTERRUPTED)
-        if given_up.is_set():
-            return _not_tried(symbol, f"{one.name} was given up before its turn")
+        if given_up:
+            return _not_tried(symbol, given_up[0])
         try:
             outcome = one.fetch(symbol)
         except _Stopped:
             return _not_tried(symbol, "interrupted while it waited")
         if outcome.status is Status.NOT_TRIED:
-            given_up.set()
+            given_up.append(outcome.message.removeprefix(f"{symbol}: "))
         return outcome
 
     with ThreadPoolExecutor(one.source.max_concurrency, thread_name_prefix="fetch") as pool:
