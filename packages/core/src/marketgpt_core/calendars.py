@@ -95,6 +95,11 @@ class TradingCalendar:
             count: At least 0.
         """
         first = _day(after) + _DAY
+        if not len(self.days):
+            return np.asarray(np.busday_offset(first - _DAY, np.arange(1, count + 1), roll="backward"))
+        row = int(np.searchsorted(self.days, first))
+        if self.days[0] <= first and row + count <= len(self.days):
+            return self.days[row : row + count].copy()
         span = 2 * count + 14
         while len(found := self.sessions(first, first + span * _DAY)) < count:
             span *= 2
