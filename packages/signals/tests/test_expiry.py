@@ -22,6 +22,9 @@ def day(text: str) -> datetime:
         ("BRK-B", "2016-01-08", 1, "2016-01-12"),
         ("BTC-USD", "2016-01-08", 1, "2016-01-10"),
         ("BTC-USD", "2016-01-08", 7, "2016-01-16"),
+        ("SAP.DE", "2016-03-24", 1, "2016-03-30"),  # Good Friday and Easter Monday lie between
+        ("^GSPC", "2016-11-23", 1, "2016-11-26"),  # Thanksgiving
+        ("AAPL", "2016-11-23", 1, "2016-11-25"),  # names no exchange: a session early, never late
         ("COIN", "2016-01-09", 1, "2016-01-11"),  # a Saturday candle: this market never closes
     ],
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-import numpy as np
-
+from marketgpt_core.calendars import trading_calendar
+from marketgpt_core.exchanges import exchange_of
 from marketgpt_core.interval import Interval
 from marketgpt_core.times import to_datetime, to_datetime64
 
@@ -28,10 +28,11 @@ def expires_at(symbol: str, as_of: datetime, horizon_bars: int, interval: Interv
     """Return the end of the bar ``horizon_bars`` after the one stamped ``as_of``.
 
     A stamp is the *open* of a candle (midnight of the session for a daily one), so the bar the horizon
-    ends in is over one interval after its stamp. Daily bars are counted in weekdays, or in calendar days
-    where the market never closes; holidays are not known here, so a signal over a holiday expires a
-    session early, never late. Intraday bars are counted in wall time, as if the market never closed, for
-    the same reason.
+    ends in is over one interval after its stamp. Daily bars are counted in sessions of the exchange the
+    symbol's mark names (``SAP.DE``, ``^GSPC``, ``GC=F``), or in calendar days where the market never closes.
+    A plain symbol (``AAPL``) names no exchange and a forecast carries no market: its weekdays are counted, so
+    over a holiday it expires a session early, never late. Intraday bars are counted in wall time, as if the
+    market never closed, for the same reason.
 
     Args:
         symbol: The symbol; see :func:`trades_daily`.
@@ -45,6 +46,7 @@ def expires_at(symbol: str, as_of: datetime, horizon_bars: int, interval: Interv
     if interval is Interval.DAY and not trades_daily(symbol, as_of):
         moment = to_datetime64(as_of)
         day = moment.astype("datetime64[D]")
-        last = np.busday_offset(day, horizon_bars, roll="backward").astype("datetime64[ns]")
+        sessions = trading_calendar(exchange_of(symbol).calendar).next_sessions(day, horizon_bars)
+        last = sessions[-1].astype("datetime64[ns]")
         return to_datetime(last + (moment - day)) + interval.duration
     return to_datetime(as_of) + (horizon_bars + 1) * interval.duration
