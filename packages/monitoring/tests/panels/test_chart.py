@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.interval import Interval
+from marketgpt_core.symbols import Category
 from marketgpt_core.testing import make_candles
 from marketgpt_core.times import to_datetime
 from marketgpt_monitoring.panels.chart import candle_option, future_stamps, interpolate_fan, newest_forecast
@@ -141,6 +143,13 @@ def test_business_days_follow_business_days(series):
         "2024-03-11",
         "2024-03-12",
     ]
+
+
+def test_holidays_of_the_exchange_are_left_out(series):
+    # Friday, before Martin Luther King's day; then Wednesday, before Thanksgiving.
+    for day, following in (("2024-01-12", "2024-01-16"), ("2024-11-27", "2024-11-29")):
+        one = replace(with_times(series, [day]), category=Category.US)
+        assert str(future_stamps(one, 1)[0])[:10] == following
 
 
 def test_a_market_that_never_closes_goes_on_at_the_weekend(series):

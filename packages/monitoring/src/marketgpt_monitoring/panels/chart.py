@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marketgpt_core.calendars import calendar_of, trading_calendar
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Side, Signal
@@ -77,17 +78,19 @@ def interpolate_fan(forecast: Sequence[Signal]) -> NDArray[np.float64]:
 
 
 def future_stamps(series: CandleSeries, num: int) -> NDArray[np.datetime64]:
-    """Return the stamps the next candles will bear, as far as a calendar without holidays can tell.
+    """Return the stamps the next candles will bear.
 
-    Daily candles go on every day when the last ones include a weekend (crypto), else on weekdays.
+    Daily candles go on with the next sessions of the symbol's exchange, as far as they are published; or on
+    every day, when the last ones include weekends on which that exchange is shut (crypto without a category).
     """
     last = series.time[-1]
     steps = np.arange(1, num + 1)
     if series.interval is Interval.DAY:
-        day = last.astype("datetime64[D]")
-        if np.is_busday(series.time[-14:].astype("datetime64[D]")).all():
-            return np.asarray(np.busday_offset(day, steps)).astype("datetime64[ns]")
-        return np.asarray(day + steps).astype("datetime64[ns]")
+        calendar = calendar_of(series)
+        seen = series.time[-14:].astype("datetime64[D]")
+        if (~np.is_busday(seen) & ~calendar.is_session(seen)).any():
+            calendar = trading_calendar("24/7")
+        return calendar.next_sessions(last, num).astype("datetime64[ns]")
     return np.asarray(last + steps * np.timedelta64(series.interval.duration))
 
 
