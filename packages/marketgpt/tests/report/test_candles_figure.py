@@ -6,36 +6,45 @@ import numpy as np
 import pytest
 
 from marketgpt.report.candles_figure import candles_figure, future_dates
+from marketgpt_core.calendars import trading_calendar
 from marketgpt_core.plugins import registry
-from marketgpt_core.symbols import Category
 from marketgpt_core.testing import make_candles, make_forecast
 from marketgpt_core.times import to_datetime
 
 FRIDAY = np.datetime64("2026-11-20")
 
 
-def dates(as_of, bars, category):
-    return future_dates(np.datetime64(as_of), np.array(bars), category).astype(str).tolist()
+def dates(as_of, bars, calendar):
+    found = future_dates(np.datetime64(as_of), np.array(bars), trading_calendar(calendar))
+    return found.astype(str).tolist()
 
 
-def test_weekends_are_left_out():
-    assert dates(FRIDAY, [0, 1, 5, 6], Category.US) == [
+def test_weekends_and_holidays_are_left_out():
+    # Thanksgiving is the 26th.
+    assert dates(FRIDAY, [0, 1, 3, 4, 5], "XNYS") == [
+        "2026-11-20",
+        "2026-11-23",
+        "2026-11-25",
+        "2026-11-27",
+        "2026-11-30",
+    ]
+    assert dates(FRIDAY, [0, 1, 5, 6], "weekdays") == [
         "2026-11-20",
         "2026-11-23",
         "2026-11-27",
         "2026-11-30",
     ]
     # From a stamp inside the day too.
-    assert dates("2026-11-20T21:00:00.000000000", [1], Category.INDEX) == ["2026-11-23"]
+    assert dates("2026-11-20T21:00:00.000000000", [1], "XNYS") == ["2026-11-23"]
 
 
 @pytest.mark.parametrize("day", ["2026-11-21", "2026-11-22"])
 def test_from_a_weekend_the_count_starts_at_friday(day):
-    assert dates(day, [0, 1, 2], Category.FX) == ["2026-11-20", "2026-11-23", "2026-11-24"]
+    assert dates(day, [0, 1, 2], "24/5") == ["2026-11-20", "2026-11-23", "2026-11-24"]
 
 
 def test_crypto_trades_every_day():
-    assert dates(FRIDAY, [0, 1, 2, 42], Category.CRYPTO) == [
+    assert dates(FRIDAY, [0, 1, 2, 42], "24/7") == [
         "2026-11-20",
         "2026-11-21",
         "2026-11-22",

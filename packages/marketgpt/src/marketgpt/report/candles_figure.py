@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from marketgpt.report.style import GRID, LAYOUT, LONG, MODEL, MODEL_BAND, MUTED, SHORT
+from marketgpt_core.calendars import TradingCalendar, calendar_of
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.forecast import Forecast
 from marketgpt_core.signal import Side, Signal
@@ -17,6 +18,7 @@ from marketgpt_core.symbols import Category
 from marketgpt_core.times import to_datetime64
 
 _SHOWN_CANDLES = 180
+_LONGEST_CLOSURE_DAYS = 45
 _MARKS = {
     Side.LONG: ("triangle-up", LONG, 0.98),
     Side.SHORT: ("triangle-down", SHORT, 1.02),
@@ -42,7 +44,7 @@ def candles_figure(
         x=shown.time, open=shown.open, high=shown.high, low=shown.low, close=shown.close,
         name=shown.symbol, increasing_line_color=LONG, decreasing_line_color=SHORT, line_width=1,
     )  # fmt: skip
-    _add_fan(figure, forecast, shown.category)
+    _add_fan(figure, forecast, calendar_of(series))
     _add_marks(
         figure, shown, [s for s in signals if s.symbol == shown.symbol and s.horizon_bars == horizon_bars]
     )
@@ -54,19 +56,18 @@ def candles_figure(
     return figure
 
 
-def future_dates(as_of: np.datetime64, bars: NDArray[np.int64], category: Category) -> NDArray[np.datetime64]:
-    """Return the dates of bars ahead: weekdays, or every day for crypto (exchange holidays are not known)."""
+def future_dates(
+    as_of: np.datetime64, bars: NDArray[np.int64], calendar: TradingCalendar
+) -> NDArray[np.datetime64]:
+    """Return the dates of bars ahead: sessions of the calendar, counted from the last one up to ``as_of``."""
     day = as_of.astype("datetime64[D]")
-    if category is Category.CRYPTO:
-        every_day: NDArray[np.datetime64] = day + bars
-        return every_day
-    dates: NDArray[np.datetime64] = np.busday_offset(day, bars, roll="backward")
-    return dates
+    past = calendar.sessions(day - _LONGEST_CLOSURE_DAYS, day + 1)[-1:]
+    return np.concatenate([past, calendar.next_sessions(day, int(bars.max(initial=0)))])[bars]
 
 
-def _add_fan(figure: go.Figure, forecast: Forecast, category: Category) -> None:
+def _add_fan(figure: go.Figure, forecast: Forecast, calendar: TradingCalendar) -> None:
     bars = np.concatenate([[0], forecast.horizons])
-    dates = future_dates(forecast.as_of[0], bars, category)
+    dates = future_dates(forecast.as_of[0], bars, calendar)
     close = forecast.close[0]
 
     def prices(level: float) -> NDArray[np.float64]:
