@@ -8,28 +8,59 @@ Subclass it, give a fixture ``implementation`` and run pytest::
         @pytest.fixture
         def implementation(self, tmp_path):
             return MySource(MySource.Config(location=tmp_path / "prices.db"))
+
+A source that asks somebody else (a :class:`~marketgpt_data_sources.pacing.network.NetworkSource`) is given a
+loopback server by its fixture; the suite replaces its clock and never waits.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from marketgpt_core.candles import Candles
+from marketgpt_core.candles import FIELDS, Candles
 from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import check_symbol
+from marketgpt_core.times import Moment
+from marketgpt_data_sources import shapes
 from marketgpt_data_sources.base import DataSource
+from marketgpt_data_sources.pacing.testing import NetworkRequirements
 
-# Names no market has: the second is what an attacker would try.
+# What an attacker would try, and what a careless file holds.
+HOSTILE_SYMBOLS = {
+    "parent": "../../etc/passwd",
+    "absolute": "/etc/passwd",
+    "backslash": "..\\..\\windows",
+    "sql": "AAPL'; DROP TABLE candles; --",
+    "quote": 'AAPL" OR "1"="1',
+    "homoglyphs": "\u0410\u0410\u0420L",  # Cyrillic, but for the last
+    "fullwidth": "\uff21\uff21\uff30\uff2c",
+    "right to left": "AAPL\u202egnp",
+    "nul": "AAPL\0.csv",
+    "newline": "AAPL\nHost: evil",
+    "query": "AAPL?x=1&y=2#z",
+    "percent": "AAPL%2f..%2f",
+    "template": "{0.__class__}",
+    "space": " AAPL",
+    "empty": "",
+    "long": "A" * 10_000,
+}
 _UNKNOWN = "QQQQZZZZ"
-_HOSTILE = "../../etc/passwd"
+_MOST_MESSAGE = 1_000
+# What the interpreter tells when something outside it is touched.
+_TOUCHES = ("open", "os.", "pathlib.", "shutil.", "sqlite3.", "subprocess.", "socket.", "urllib.", "http.")
 
 
-class DataSourceConformance:
+class DataSourceConformance(NetworkRequirements):
     """Requirements on a data source, one test each.
 
     The fixture ``implementation`` gives a fresh, opened source. When it can name no symbols itself, or needs
@@ -161,12 +192,57 @@ class DataSourceConformance:
             assert misspelt in str(refused.value)
             assert "did you mean" in str(refused.value)
 
-    def test_hostile_symbol_is_refused(
-        self, implementation: DataSource, asked: tuple[list[str], Interval]
+    @pytest.mark.parametrize("symbol", HOSTILE_SYMBOLS.values(), ids=HOSTILE_SYMBOLS.keys())
+    def test_hostile_symbol_touches_nothing(
+        self, implementation: DataSource, asked: tuple[list[str], Interval], symbol: str
     ) -> None:
-        """A symbol never becomes a path or a query."""
-        with pytest.raises(DataError):
-            implementation.fetch([_HOSTILE], interval=asked[1])
+        """What is no symbol never becomes a path, a query or a request; the error is one short line."""
+        for ask in (
+            lambda: implementation.fetch([symbol], interval=asked[1]),
+            lambda: list(implementation.raw([symbol], interval=asked[1])),
+        ):
+            with _touched() as touched, pytest.raises(DataError) as refused:
+                ask()
+            assert [event for event, text in touched if symbol and symbol in text] == []
+            message = str(refused.value)
+            assert "\n" not in message
+            assert len(message) < _MOST_MESSAGE, f"a message of {len(message)} characters"
+
+    def test_raw_is_what_fetch_is_made_of(
+        self, implementation: DataSource, candles: Candles, asked: tuple[list[str], Interval]
+    ) -> None:
+        """Long frames in naive UTC, which checked, adjusted and cut give the candles of ``fetch``."""
+        symbols, interval = asked
+        _same(_from_raw(implementation, symbols, interval), candles)
+
+    def test_raw_of_a_range_has_all_its_rows(
+        self, implementation: DataSource, candles: Candles, asked: tuple[list[str], Interval]
+    ) -> None:
+        """``raw`` may bring more than the range, never less."""
+        symbols, interval = asked
+        longest = max(candles.values(), key=len).time
+        start, end = longest[len(longest) // 3], longest[2 * len(longest) // 3]
+        _same(_from_raw(implementation, symbols, interval, start, end), candles.between(start, end))
+        if type(implementation).raw is DataSource.raw:
+            return  # what it gives is made of fetch's answer: nothing of the source's own is left to test
+        first = min(one.time[0] for one in candles.values())
+        assert len(_from_raw(implementation, symbols, interval, first - np.timedelta64(10, "D"), first)) == 0
+
+    def test_threads_may_share_it(
+        self, implementation: DataSource, candles: Candles, asked: tuple[list[str], Interval]
+    ) -> None:
+        """As many threads as it says may fetch side by side."""
+        assert implementation.max_concurrency >= 1
+        if implementation.max_concurrency == 1:
+            pytest.skip("one thread at a time: max_concurrency is 1")
+
+        def fetch(symbol: str) -> Candles:
+            return implementation.fetch([symbol], interval=asked[1])
+
+        several = list(candles) * 4
+        with ThreadPoolExecutor(min(implementation.max_concurrency, 4)) as pool:
+            for symbol, found in zip(several, pool.map(fetch, several), strict=True):
+                assert found.fingerprint() == candles.select([symbol]).fingerprint()
 
     def test_same_request_gives_the_same_candles(
         self, implementation: DataSource, candles: Candles, asked: tuple[list[str], Interval]
@@ -175,6 +251,68 @@ class DataSourceConformance:
         symbols, interval = asked
         again = implementation.fetch(symbols, interval=interval)
         assert again.fingerprint() == candles.fingerprint()
+
+
+_hooked: list[list[tuple[str, str]]] = []
+
+
+@contextmanager
+def _touched() -> Iterator[list[tuple[str, str]]]:
+    """Record what the interpreter audits while the block runs: (event, its arguments as text)."""
+    if not _hooked:
+        _hooked.append([])
+
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            if len(_hooked) > 1 and event.startswith(_TOUCHES):
+                texts = (
+                    one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one)
+                    for one in arguments
+                    if isinstance(one, str | bytes)
+                )
+                _hooked[-1].append((event, " ".join(texts)))
+
+        # A hook stays for the life of the process; it does nothing while no block records.
+        sys.addaudithook(hook)
+    _hooked.append([])
+    try:
+        yield _hooked[-1]
+    finally:
+        _hooked.pop()
+
+
+def _from_raw(
+    source: DataSource,
+    symbols: Sequence[str],
+    interval: Interval,
+    start: Moment | None = None,
+    end: Moment | None = None,
+) -> Candles:
+    frames = []
+    for where, frame in source.raw(symbols, start=start, end=end, interval=interval):
+        assert isinstance(where, str)
+        assert where
+        missing = {"symbol", "time", *FIELDS} - set(frame.columns)
+        assert not missing, f"a raw frame lacks {missing}"
+        assert frame["time"].dtype.kind == "M"
+        assert frame["time"].dt.tz is None, "raw times are naive UTC"
+        assert set(frame["symbol"]) <= set(symbols)
+        if "adj_close" in frame.columns and getattr(source.config, "adjust", True):
+            frame = shapes.adjusted(frame, where=where)  # noqa: PLW2901
+        frames.append(shapes.without_impossible(frame, where=where))
+    if not frames:
+        return Candles([], interval=interval)
+    whole = pd.concat(frames, ignore_index=True).drop(columns=["row", "adj_close"], errors="ignore")
+    found = Candles.from_frame(whole, interval=interval).between(start, end)
+    return found.select([symbol for symbol in symbols if symbol in found])
+
+
+def _same(found: Candles, expected: Candles) -> None:
+    assert found.symbols == expected.symbols
+    for symbol, series in expected.items():
+        assert (found[symbol].time.shape, symbol) == (series.time.shape, symbol)
+        assert (found[symbol].time == series.time).all(), symbol
+        for name in FIELDS:
+            assert getattr(found[symbol], name) == pytest.approx(getattr(series, name), rel=1e-12), symbol
 
 
 def _listed(source: DataSource, interval: Interval | None) -> tuple[tuple[str, ...], Interval] | None:
