@@ -22,6 +22,7 @@ from marketgpt_data_sources import open_source
 from marketgpt_data_sources.base import DataSource
 from marketgpt_data_sources.download import DownloadConfig, DownloadReport, Outcome, Status, download
 from marketgpt_data_sources.pacing.breaker import CircuitOpenError
+from marketgpt_data_sources.pacing.network import NetworkConfig, NetworkSource
 from marketgpt_data_sources.store import Store
 from marketgpt_data_sources.writing import write_parquet
 
@@ -441,3 +442,55 @@ def test_a_range_of_a_folder(folder, store, clock) -> None:
         place, "parquet", store, ["S0"], since="2024-05-01", until="2024-05-08", clock=clock
     ).outcomes
     assert (one.rows_added, str(one.first)[:10], str(one.last)[:10]) == (5, "2024-05-01", "2024-05-07")
+
+
+# Vendors that ask somebody else.
+
+
+class Down(NetworkSource):
+    """A server that nobody reaches."""
+
+    class Config(NetworkConfig):
+        pass
+
+    def symbols(self, interval: Interval = Interval.DAY) -> tuple[str, ...]:
+        return ()
+
+    def fetch(self, symbols: Sequence[str], **rest: Any) -> Candles:
+        raise AssertionError("a download asks for raw rows")
+
+    def raw(self, symbols: Sequence[str], **rest: Any) -> Iterator[tuple[str, pd.DataFrame]]:
+        def function() -> pd.DataFrame:
+            raise ConnectionRefusedError("refused")
+
+        yield "", self.ask(symbols[0], function)
+
+
+class Unhurried(threading.Event):
+    """An event whose waits move a clock and take no time."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.waited_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waited_s.append(timeout)
+        self.clock.advance(timedelta(seconds=timeout))
+        return self.is_set()
+
+
+def test_a_long_wait_is_told_and_a_source_that_stays_down_is_given_up(store, clock, caplog) -> None:
+    options = {"max_attempts": 1, "max_concurrency": 1, "requests_per_s": 0}
+    breaker = {"breaker_failures": 1, "breaker_openings": 2, "breaker_cooldown_s": 60}
+    source = Down(Down.Config(**options, **breaker))
+    source.clock = clock
+    stop = Unhurried(clock)
+    report = download(source, NAME, store, ["AAA", "BBB", "CCC", "DDD"], clock=clock, stop=stop)
+    assert _statuses(report) == {"AAA": "failed", "BBB": "failed", "CCC": "not tried", "DDD": "not tried"}
+    assert report.reasons() == {"unreachable": 2, "not tried": 2}
+    assert stop.waited_s == [60.0]
+    assert [record.message for record in caplog.records] == ["vendor does not answer; asking again in 60 s"]
+    assert report.seconds == 60.0
+    assert "after 2 failures in a row" in report.failures[-1].message

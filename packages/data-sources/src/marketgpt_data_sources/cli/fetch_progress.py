@@ -73,7 +73,7 @@ def progress(total: int, *, shown: bool) -> Iterator[Callable[[Outcome], None]]:
         def show(outcome: Outcome) -> None:
             nonlocal rows, failed
             rows += outcome.rows_added + outcome.rows_revised
-            failed += not outcome.status.is_fine
+            failed += outcome.status == "failed"
             seconds = bar.tasks[0].elapsed or 0.0
             rate = f"{rows / seconds:,.0f}" if seconds else "-"
             bar.update(task, advance=1, description=outcome.symbol, rate=rate, failed=failed)

@@ -12,10 +12,12 @@ from marketgpt_data_sources.cli.options import print_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from marketgpt_data_sources.download import DownloadReport
+    from marketgpt_data_sources.download import DownloadReport, Outcome
 
 _MOST_FAILURES_SHOWN = 20
-_MOST_CHARACTERS = 100
+_MOST_NAMED = 5
+_MOST_CHARACTERS = 200
+_NOT_TRIED = "not tried"
 # Of each reason: what the user can do.
 _ADVICE = {
     FetchReason.DELISTED: "look it up at the vendor: mistyped, renamed or gone; then mend the universe",
@@ -24,7 +26,7 @@ _ADVICE = {
     FetchReason.UNREACHABLE: "check the network (a proxy?), then run the command again: it goes on there",
     FetchReason.BAD_ANSWER: "run the command again later; if it stays so, the vendor's answers have changed",
     FetchReason.BAD_DATA: "look at the rows: marketgpt data verify; we set them aside and mend nothing",
-    "not tried": "run the command again: it goes on where it was",
+    _NOT_TRIED: "run the command again: it goes on where it was",
 }
 
 
@@ -48,20 +50,27 @@ def print_report(report: DownloadReport, *, folder: Path, fingerprint: str | Non
 
 
 def _print_failures(report: DownloadReport) -> None:
-    click.echo(f"\n{len(report.failures):,} symbols failed:")
-    shown = report.failures[:_MOST_FAILURES_SHOWN]
-    print_table(
-        [
-            {
-                "symbol": one.symbol,
-                "reason": one.reason,
-                "said": one.message.removeprefix(f"{one.symbol}: ")[:_MOST_CHARACTERS],
-            }
-            for one in shown
-        ]
-    )
-    if len(report.failures) > len(shown):
-        click.echo(f"... and {len(report.failures) - len(shown):,} more; --json lists them all")
+    failed = [one for one in report.failures if one.reason != _NOT_TRIED]
+    if failed:
+        click.echo(f"\n{len(failed):,} symbols failed:")
+        shown = failed[:_MOST_FAILURES_SHOWN]
+        print_table([{"symbol": one.symbol, "reason": one.reason, "said": _said(one)} for one in shown])
+        if len(failed) > len(shown):
+            click.echo(f"... and {len(failed) - len(shown):,} more; --json lists them all")
+    # Hundreds may share one cause: it is told once.
+    waiting: dict[str, list[str]] = {}
+    for one in report.failures:
+        if one.reason == _NOT_TRIED:
+            waiting.setdefault(_said(one), []).append(one.symbol)
+    for why, symbols in waiting.items():
+        more = ", ..." if len(symbols) > _MOST_NAMED else ""
+        click.echo(
+            f"\n{len(symbols):,} symbols were not tried ({', '.join(symbols[:_MOST_NAMED])}{more}): {why}"
+        )
     click.echo("\nwhat to do:")
     for reason, count in report.reasons().items():
         click.echo(f"  {reason} ({count:,}): {_ADVICE.get(reason, 'run the command again')}")
+
+
+def _said(outcome: Outcome) -> str:
+    return outcome.message.removeprefix(f"{outcome.symbol}: ")[:_MOST_CHARACTERS]

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_INTERRUPTED = "interrupted before its turn"
+_INTERRUPTED = "interrupted"
+# Waits for a source's pace are shorter; one this long is told, or it would look like a hang.
+_LONG_WAIT_S = 20.0
 
 
 class _Stopped(BaseException):
@@ -141,7 +143,7 @@ def _outcomes(one: SymbolDownload, symbols: list[str], stop: threading.Event) ->
 def _side_by_side(one: SymbolDownload, symbols: Sequence[str], stop: threading.Event) -> Iterator[Outcome]:
     """Fetch each symbol on its own, as many at a time as the source allows."""
     given_up: list[str] = []  # why, once the source has been
-    _let_waits_end(one.source, stop)
+    _let_waits_end(one, stop)
 
     def task(symbol: str) -> Outcome:
         if stop.is_set():
@@ -151,7 +153,7 @@ def _side_by_side(one: SymbolDownload, symbols: Sequence[str], stop: threading.E
         try:
             outcome = one.fetch(symbol)
         except _Stopped:
-            return _not_tried(symbol, "interrupted while it waited")
+            return _not_tried(symbol, _INTERRUPTED)
         if outcome.status is Status.NOT_TRIED:
             given_up.append(outcome.message.removeprefix(f"{symbol}: "))
         return outcome
@@ -193,12 +195,23 @@ def _not_tried(symbol: str, message: str) -> Outcome:
     return Outcome(symbol, Status.NOT_TRIED, reason=str(Status.NOT_TRIED), message=f"{symbol}: {message}")
 
 
-def _let_waits_end(source: DataSource, stop: threading.Event) -> None:
+def _let_waits_end(one: SymbolDownload, stop: threading.Event) -> None:
     """Make a source's waits - for its pace, before another attempt - end when the download is stopped."""
-    if isinstance(source, NetworkSource) and source.sleep is time.sleep:
+    source = one.source
+    if not isinstance(source, NetworkSource) or source.sleep is not time.sleep:
+        return
+    telling = threading.Lock()
 
-        def wait(seconds: float) -> None:
+    def wait(seconds: float) -> None:
+        # Every thread waits for the same: one tells.
+        tells = seconds >= _LONG_WAIT_S and source.breaker.is_open and telling.acquire(blocking=False)
+        try:
+            if tells:
+                logger.warning("%s does not answer; asking again in %.0f s", one.name, seconds)
             if stop.wait(seconds):
                 raise _Stopped
+        finally:
+            if tells:
+                telling.release()
 
-        source.sleep = wait
+    source.sleep = wait

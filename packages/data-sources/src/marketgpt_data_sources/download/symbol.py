@@ -89,7 +89,9 @@ class SymbolDownload:
                 requests = 2
                 outcome = self._ask_and_keep(symbol, self.whole(entry))
         except CircuitOpenError as error:
-            return self._outcome(symbol, Status.NOT_TRIED, reason="not tried", message=_line(error))
+            return self._outcome(
+                symbol, Status.NOT_TRIED, reason="not tried", message=_line(error), requests=requests
+            )
         except FetchError as error:
             return self.failed(symbol, error, requests=requests)
         return replace(_settled(outcome), requests=requests)
