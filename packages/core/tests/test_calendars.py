@@ -22,7 +22,8 @@ from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category
 
 DAY = np.timedelta64(1, "D")
-SHARED = Path(__file__).parents[4] / "shared" / "data"
+PLACES = [folder / "shared" / "data" for folder in Path(__file__).parents]
+SHARED = next((place for place in PLACES if place.is_dir()), PLACES[0])
 
 
 def days(*texts: str) -> np.ndarray:

@@ -22,7 +22,8 @@ from marketgpt_core.symbols import Category
 from marketgpt_data_sources.resampling import resample
 from marketgpt_data_sources.source import open_source
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
+PLACES = [folder / "shared" / "data" for folder in Path(__file__).parents]
+SHARED = next((place for place in PLACES if place.is_dir()), PLACES[0])
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no private evaluation data in ../shared/data")
 
 MINUTE, FIVE, HOUR, DAY, WEEK = Interval
