@@ -20,9 +20,6 @@ from marketgpt_data_sources.quality.sessions import hours_between
 if TYPE_CHECKING:
     from marketgpt_data_sources.sources.yahoo import YFinance
 
-if TYPE_CHECKING:
-    from marketgpt_data_sources.sources.yahoo import YFinance
-
 DAY = np.timedelta64(1, "D")
 # After so many minutes these exchanges stop for so many.
 LUNCH = {"XTKS": (150, 60), "XHKG": (150, 60), "XSHG": (120, 90)}

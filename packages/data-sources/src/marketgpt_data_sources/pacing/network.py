@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from pydantic import Field
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.config import Config
 from marketgpt_core.errors import FetchError, FetchReason
+from marketgpt_core.interval import Interval
 from marketgpt_data_sources.base import DataSource
 from marketgpt_data_sources.pacing.breaker import CircuitBreaker, CircuitOpenError
 from marketgpt_data_sources.pacing.limiter import RateLimiter, SteadyTime
@@ -89,6 +91,13 @@ class NetworkSource(DataSource):
             now=now,
             sleep=self._pause,
         )
+
+    def earliest(self, interval: Interval) -> datetime | None:  # noqa: ARG002
+        """Return how far back the server has candles of an interval now; None when it does not say.
+
+        A ``start`` before that is refused with a :class:`marketgpt_core.errors.ConfigError`.
+        """
+        return None
 
     def ask(self, symbol: str, function: Callable[[], T]) -> T:
         """Call a function that asks the server, as often as it takes and is allowed.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -26,7 +27,7 @@ from marketgpt_data_sources.pacing.network import NetworkConfig, NetworkSource
 from marketgpt_data_sources.sources.yahoo_answers import meaning
 from marketgpt_data_sources.sources.yahoo_client import Transport, YahooClient
 from marketgpt_data_sources.sources.yahoo_frames import cut, long_frame, no_candles
-from marketgpt_data_sources.sources.yahoo_ranges import ranges
+from marketgpt_data_sources.sources.yahoo_ranges import earliest, ranges
 
 T = TypeVar("T")
 # Weeks are made of days: see marketgpt_data_sources.sources.yahoo_frames.weeks.
@@ -121,6 +122,10 @@ class YFinance(NetworkSource):
 
         for symbol, frame in self._each(symbols, one):
             yield f"yfinance {symbol}", frame
+
+    def earliest(self, interval: Interval) -> datetime | None:
+        """Return how far back Yahoo has candles that short: 30 days of 1m, 60 of 5m, 730 of 1h."""
+        return earliest(interval, self.clock.now())
 
     def classify(self, symbol: str, error: Exception) -> FetchError | None:
         """Say what an error of yfinance, of its session or of Yahoo means."""

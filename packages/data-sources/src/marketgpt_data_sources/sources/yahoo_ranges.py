@@ -37,12 +37,13 @@ def ranges(
     Raises:
         ConfigError: when ``start`` is further back than Yahoo keeps candles that short.
     """
-    first = _first(interval, now) if start is None else to_datetime(start)
+    limit = earliest(interval, now)
+    first = (limit or _FIRST_DAY) if start is None else to_datetime(start)
     last = now if end is None else to_datetime(end)
     if start is not None and end is not None and first >= last:
         return []
     if interval.is_intraday:
-        _refuse_too_early(start, first, interval, now)
+        _refuse_too_early(first, interval, now)
         # Whole seconds: Yahoo's stamps are, and a request drops the rest.
         return list(_pieces(_ceil(first), min(_ceil(last), _ceil(now)), interval))
     after = _WEEK + _DAY if interval is Interval.WEEK else _DAY
@@ -50,19 +51,19 @@ def ranges(
     return [(first, last)] if first < last else []
 
 
-def _first(interval: Interval, now: datetime) -> datetime:
-    if not interval.is_intraday:
-        return _FIRST_DAY
-    return now - timedelta(days=_DAYS_BACK[interval]) + _MARGIN
+def earliest(interval: Interval, now: datetime) -> datetime | None:
+    """Return how far back Yahoo has candles that short, with some minutes to spare; None without limit."""
+    days = _DAYS_BACK.get(interval)
+    return None if days is None else now - timedelta(days=days) + _MARGIN
 
 
-def _refuse_too_early(start: Moment | None, first: datetime, interval: Interval, now: datetime) -> None:
+def _refuse_too_early(first: datetime, interval: Interval, now: datetime) -> None:
     days = _DAYS_BACK[interval]
-    earliest = now - timedelta(days=days)
-    if start is not None and first < earliest:
+    limit = now - timedelta(days=days)
+    if first < limit:
         raise ConfigError(
-            f"start {iso(start)} is too early: Yahoo keeps {interval} candles for {days} days, "
-            f"now back to {earliest:%Y-%m-%dT%H:%M}Z"
+            f"start {iso(first)} is too early: Yahoo keeps {interval} candles for {days} days, "
+            f"now back to {limit:%Y-%m-%dT%H:%M}Z"
         )
 
 
