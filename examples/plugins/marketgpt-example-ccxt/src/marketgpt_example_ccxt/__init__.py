@@ -1,0 +1,1 @@
+"""A MarketGPT data source that asks crypto exchanges through ccxt."""
