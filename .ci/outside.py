@@ -17,7 +17,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-SOURCE, STRATEGY, BROKEN = "sqlite", "consensus", "broken"
+SOURCE, NETWORK, STRATEGY, BROKEN = "sqlite", "ccxt", "consensus", "broken"
 BROKEN_DISTRIBUTION = "marketgpt-broken"
 REASON = "ModuleNotFoundError: No module named 'marketgpt_module_that_does_not_exist'"
 USER_ERROR = 2
@@ -63,12 +63,13 @@ def check_that_it_is_ours() -> None:
 
 
 def check_listing() -> None:
-    """Both examples are listed as ok, the broken one as broken with its reason."""
+    """The examples are listed as ok, the broken one as broken with its reason."""
     done = marketgpt("plugins", "--json")
     rows = json.loads(done.stdout)
     found = {(row["kind"], row["name"]): row for row in rows}
     expected = {
         ("data-source", SOURCE): "marketgpt-example-source",
+        ("data-source", NETWORK): "marketgpt-example-ccxt",
         ("signal-strategy", STRATEGY): "marketgpt-example-strategy",
     }
     for key, distribution in expected.items():
@@ -132,12 +133,25 @@ def check_source(folder: Path) -> None:
     )
 
     saved = folder / "saved"
-    marketgpt("data", "fetch", "--source", source, "--out", str(saved))
+    marketgpt("data", "fetch", "--source", source, "--store", str(saved))
     from marketgpt_data_sources import load_candles
 
-    ours, theirs = load_candles(f"parquet:{saved}"), load_candles(source)
+    ours, theirs = load_candles(f"store:{saved}"), load_candles(source)
     assert theirs["AAA"].close.tolist() == [101.0 + day for day in range(NUM_DAYS)], theirs["AAA"]
     assert ours["BBB"].close.tolist() == theirs["BBB"].close.tolist(), "saved and read back differ"
+
+
+def check_network_source() -> None:
+    """The example that asks exchanges is told from its typing errors; its tests ask a server of their own."""
+    listed = marketgpt("data", "list")
+    assert f"{NETWORK}:EXCHANGE" in listed.stdout, listed.stdout
+    one_line_error(
+        marketgpt("data", "list", "--source", f"{NETWORK}:binanse", expect=USER_ERROR),
+        "did you mean 'binance'",
+    )
+    one_line_error(
+        marketgpt("data", "list", "--source", NETWORK, expect=USER_ERROR), f"write {NETWORK}:binance"
+    )
 
 
 def check_strategy(folder: Path) -> None:
@@ -170,7 +184,7 @@ def check_strategy(folder: Path) -> None:
 
 def check_conformance() -> None:
     """``plugins check`` runs the suites on what is installed, and they pass."""
-    for name in (SOURCE, STRATEGY):
+    for name in (SOURCE, NETWORK, STRATEGY):
         done = marketgpt("plugins", "check", name)
         assert " passed" in done.stdout, done.stdout
         assert "failed" not in done.stdout, done.stdout
@@ -203,8 +217,9 @@ def main() -> None:
             "plugins from outside are listed, the broken one with its reason": check_listing,
             "help works beside a broken command": check_help,
             f"source {SOURCE!r} gives candles": lambda: check_source(folder),
+            f"source {NETWORK!r} knows its exchanges": check_network_source,
             f"strategy {STRATEGY!r} makes signals": lambda: check_strategy(folder),
-            "both pass their conformance suites": check_conformance,
+            "all pass their conformance suites": check_conformance,
             "strict and disabled": check_switches,
         }
         for what, step in steps.items():
