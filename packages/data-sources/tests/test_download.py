@@ -330,6 +330,21 @@ def test_what_another_process_fetched_meanwhile_is_not_asked(run, vendor, store,
     assert [symbol for symbol, *_ in busy.asked] == ["AAA"]
 
 
+def test_the_second_of_two_downloads_begins_at_the_other_end(run, vendor, store, clock) -> None:
+    class Busy(Vendor):
+        def raw(self, symbols: Sequence[str], **options: Any) -> Iterator[tuple[str, pd.DataFrame]]:
+            if symbols == ["AAA"]:
+                download(vendor, NAME, store, list(vendor.histories), clock=clock)
+            return super().raw(symbols, **options)
+
+    busy = Busy(BaseConfig())
+    busy.histories = vendor.histories
+    report = download(busy, NAME, store, list(vendor.histories), clock=clock)
+    assert [symbol for symbol, *_ in vendor.asked] == ["DDD", "CCC", "BBB", "AAA"]
+    assert _statuses(report) == {"AAA": "unchanged"} | dict.fromkeys(("BBB", "CCC", "DDD"), "up to date")
+    assert [one.symbol for one in run(*vendor.histories).outcomes] == list(vendor.histories)
+
+
 def test_as_many_side_by_side_as_the_source_allows(run, vendor) -> None:
     meeting = threading.Barrier(3)  # broken, and the test with it, unless three are there at one time
     original = vendor.raw

@@ -68,7 +68,8 @@ def _print_failures(report: DownloadReport) -> None:
             f"\n{len(symbols):,} symbols were not tried ({', '.join(symbols[:_MOST_NAMED])}{more}): {why}"
         )
     click.echo("\nwhat to do:")
-    for reason, count in report.reasons().items():
+    causes_first = sorted(report.reasons().items(), key=lambda item: item[0] == _NOT_TRIED)
+    for reason, count in causes_first:
         click.echo(f"  {reason} ({count:,}): {_ADVICE.get(reason, 'run the command again')}")
 
 

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from marketgpt_core.clock import Clock, SystemClock
-from marketgpt_core.errors import ConfigError, DataError, FetchError, FetchReason, hint
+from marketgpt_core.errors import ConfigError, DataError, FetchError, FetchReason, RunError, hint
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category, check_symbol
 from marketgpt_core.times import Moment, iso, to_datetime
@@ -21,6 +24,7 @@ from marketgpt_data_sources.download.outcome import DownloadReport, Outcome, Sta
 from marketgpt_data_sources.download.symbol import SymbolDownload
 from marketgpt_data_sources.pacing.network import NetworkSource
 from marketgpt_data_sources.store import Store
+from marketgpt_data_sources.store.layout import Shelf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,13 +162,35 @@ def _side_by_side(one: SymbolDownload, symbols: Sequence[str], stop: threading.E
             given_up.append(outcome.message.removeprefix(f"{symbol}: "))
         return outcome
 
-    with ThreadPoolExecutor(one.source.max_concurrency, thread_name_prefix="fetch") as pool:
+    with _ordered(one, symbols) as ordered, ThreadPoolExecutor(one.source.max_concurrency) as pool:
         try:
-            for done in as_completed([pool.submit(task, symbol) for symbol in symbols]):
+            for done in as_completed([pool.submit(task, symbol) for symbol in ordered]):
                 yield done.result()
         except BaseException:
             stop.set()  # the pool waits for its tasks; there is no use in more of them
             raise
+
+
+@contextmanager
+def _ordered(one: SymbolDownload, symbols: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Give the symbols, from the other end while another process fetches too: the two meet in the middle.
+
+    Nothing is wrong if both ask for a symbol at the same time, but the source is asked twice.
+    """
+    path = Shelf(one.store.root, one.name, one.interval).folder / "fetch.lock"
+    lock = FileLock(path, blocking=False)
+    is_only_one = True
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        is_only_one = False
+    except OSError as error:
+        raise RunError(f"cannot write to the store {one.store.root}: {error.strerror}") from error
+    try:
+        yield symbols if is_only_one else symbols[::-1]
+    finally:
+        lock.release()
 
 
 def _in_one_pass(one: SymbolDownload, symbols: Sequence[str], stop: threading.Event) -> Iterator[Outcome]:
