@@ -65,8 +65,10 @@ def _print_json(result: Query) -> None:
     """Print an array of objects, a row a line, never holding more than a chunk of it."""
     between = "["
     for chunk in result.chunks():
-        for row in _with_iso_times(chunk).to_dict("records"):
-            click.echo(f"{between}\n{json.dumps(_plain(row))}", nl=False)
+        rows = _with_iso_times(chunk).to_dict("records")
+        if rows:
+            lines = ",\n".join(json.dumps(_plain(row)) for row in rows)
+            click.echo(f"{between}\n{lines}", nl=False)
             between = ","
     click.echo("\n]" if between == "," else "[]")
 

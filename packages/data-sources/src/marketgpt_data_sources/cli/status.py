@@ -45,6 +45,9 @@ def status(folder: Path | None, source: str | None, interval: str | None, *, as_
     if as_json:
         print_json({"store": str(store.root), "shelves": [_shelf(store, *one) for one in found]})
         return
+    if not found:
+        at = f" at {interval}" if interval else ""
+        click.echo(f"nothing is stored in {store.root}{at}")
     for name, length, symbols in found:
         click.echo(f"{name} at {length} in {store.root}")
         print_table([_row(one) for one in symbols])

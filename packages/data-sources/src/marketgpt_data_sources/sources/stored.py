@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +11,7 @@ from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import ConfigError, DataError, hint
 from marketgpt_core.interval import Interval
 from marketgpt_core.times import Moment
-from marketgpt_data_sources.base import DataSource, check_known
+from marketgpt_data_sources.base import DataSource, SymbolSummary, check_known
 from marketgpt_data_sources.store.layout import store_folder
 from marketgpt_data_sources.store.store import Store
 
@@ -76,6 +76,15 @@ class Stored(DataSource):
             frame = self.fetch([symbol], start=start, end=end, interval=interval).to_frame()
             if len(frame):
                 yield f"{symbol} in {where}", frame.assign(time=frame["time"].dt.tz_localize(None))
+
+    def summary(self, interval: Interval = Interval.DAY) -> Mapping[str, SymbolSummary]:
+        """Return what is stored of each symbol; see :meth:`DataSource.summary`."""
+        source = self._source(interval)
+        entries = {} if source is None else self._store().entries(source, interval)
+        return {
+            symbol: SymbolSummary(one.category, one.rows, one.first, one.last)
+            for symbol, one in entries.items()
+        }
 
     def _store(self) -> Store:
         folder = self.config.location or store_folder()

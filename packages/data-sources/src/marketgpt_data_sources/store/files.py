@@ -99,7 +99,7 @@ def _values(table: pa.Table, name: str, dtype: str) -> NDArray[Any]:
     kind = _SCHEMA.field(name).type
     column = table.column(name)
     if column.type != kind or column.null_count:
-        raise ValueError(f"column {name} is {column.type}, {kind} was expected")
+        raise ValueError(f"column {name} is {column.type}, {kind} was expected without nulls")
     width = np.dtype(dtype).itemsize
     pieces = [
         np.frombuffer(chunk.buffers()[1], dtype="u1", count=width * len(chunk), offset=width * chunk.offset)

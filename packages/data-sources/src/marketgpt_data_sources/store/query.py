@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from marketgpt_data_sources.store.store import Store
 
 COLUMNS = ("source", "interval", "symbol", "category", "time", *FIELDS)
-_STORED = ", ".join(COLUMNS[2:])
+# Without a time zone, in UTC: most functions of time know no others to the nanosecond.
+_STORED = f"symbol, category, (time AT TIME ZONE 'UTC')::TIMESTAMP AS time, {', '.join(FIELDS)}"
 _EMPTY = ", ".join(
     [
         *(f"''::VARCHAR AS {name}" for name in COLUMNS[:4]),
-        "NULL::TIMESTAMPTZ_NS AS time",
+        "NULL::TIMESTAMP AS time",
         *(f"0::DOUBLE AS {name}" for name in FIELDS),
     ]
 )
@@ -106,12 +107,12 @@ def _connected(store: Store, text: str) -> duckdb.DuckDBPyConnection:
         }
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET allowed_paths = [{', '.join(map(_quoted, files))}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        connection.execute(f"CREATE VIEW candles AS {view}")
         with _one_line_errors(but=duckdb.IOException):
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"SET allowed_paths = [{', '.join(map(_quoted, files))}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            connection.execute(f"CREATE VIEW candles AS {view}")
             connection.execute(text)
     except BaseException:
         connection.close()

@@ -8,9 +8,12 @@ from datetime import datetime
 import numpy as np
 
 from marketgpt_core.calendars import TradingCalendar, calendar_of
-from marketgpt_core.candles import CandleSeries
+from marketgpt_core.candles import FIELDS, CandleSeries
 from marketgpt_core.interval import Interval
 from marketgpt_core.times import to_datetime64
+from marketgpt_data_sources.quality.bars import Bars
+from marketgpt_data_sources.quality.gaps import attendance
+from marketgpt_data_sources.quality.shifts import shifts_of
 from marketgpt_data_sources.store.manifest import Entry, Failure
 from marketgpt_data_sources.store.store import Store
 
@@ -64,28 +67,27 @@ def status_of(store: Store, source: str, interval: Interval, *, now: datetime) -
 
 
 def sessions_behind(series: CandleSeries, calendar: TradingCalendar, now: datetime) -> int:
-    """Return how many sessions (weeks at 1w) have ended since the last candle; 0 is fresh."""
+    """Return how many sessions (weeks at 1w) have begun and ended since the last candle; 0 is fresh."""
     moment, last = to_datetime64(now), series.time[-1]
     if series.interval is Interval.WEEK:
-        starts = np.arange(last + _WEEK, moment + _WEEK, _WEEK)
-        return int(np.count_nonzero(calendar.known_at(starts, Interval.WEEK) <= moment))
-    after = _days(series, calendar)[-1]
-    sessions = calendar.sessions(after + _DAY, moment.astype("datetime64[D]") + 2 * _DAY)
-    return int(np.count_nonzero(calendar.hours(sessions)[1] <= moment))
+        weeks = np.arange(last + _WEEK, moment + _WEEK, _WEEK)
+        return int(np.count_nonzero(calendar.known_at(weeks, Interval.WEEK) <= moment))
+    day: np.datetime64 = last.astype("datetime64[D]")
+    # A session may open on the day before its date, and one dated tomorrow be over: Wellington's.
+    sessions = calendar.sessions(day if series.interval.is_intraday else day + _DAY, moment + 2 * _DAY)
+    opens, closes = calendar.hours(sessions)
+    begun_since = opens > last if series.interval.is_intraday else np.ones(len(sessions), dtype=bool)
+    return int(np.count_nonzero(begun_since & (closes <= moment)))
 
 
 def missing_sessions(series: CandleSeries, calendar: TradingCalendar) -> int:
-    """Return how many sessions (weeks at 1w) between the first and last candle have none."""
-    days = np.unique(_days(series, calendar))
-    if series.interval is Interval.WEEK:
-        return int((days[-1] - days[0]) / _WEEK) + 1 - len(days)
-    return len(np.setdiff1d(calendar.sessions(days[0], days[-1] + _DAY), days, assume_unique=True))
+    """Return how many sessions (weeks at 1w) between the first and the last candle have none.
 
-
-def _days(series: CandleSeries, calendar: TradingCalendar) -> np.ndarray:
-    """Return the session, datetime64[D], of each candle; outside any, its date."""
-    dates = series.time.astype("datetime64[D]")
-    if not series.interval.is_intraday:
-        return dates
-    sessions = calendar.session_of(series.time)
-    return np.where(np.isnat(sessions), dates, sessions)
+    As ``data verify`` counts them.
+    """
+    columns = {name: getattr(series, name) for name in ("time", *FIELDS)}
+    row = np.arange(len(series))
+    bars = Bars(
+        series.symbol, series.category, series.interval, calendar.name, row, **columns, adj_close=None
+    )
+    return len(attendance(bars, shifts_of(bars)).missing)
