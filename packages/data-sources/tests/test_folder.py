@@ -183,6 +183,20 @@ def test_category_by_column_then_option_then_shape(
     assert [s.category for s in told.values()] == [Category.EM, Category.EU]
 
 
+def test_raw_frames_tell_the_category_that_is_known(
+    save: Callable[..., Path], tmp_path: Path, kind: str
+) -> None:
+    save(_frame("AAA").assign(category="em"), "one")
+    save(_frame("BBB"), "two")
+    told = {
+        frame["symbol"].iloc[0]: frame["category"].unique().tolist()
+        for _, frame in _open(kind, tmp_path, category="eu").raw(["AAA", "BBB"])
+    }
+    assert told == {"AAA": ["em"], "BBB": ["eu"]}
+    [(_, frame)] = _open(kind, tmp_path).raw(["BBB"])
+    assert "category" not in frame.columns
+
+
 def test_days_in_a_time_zone_keep_their_date_and_range(
     save: Callable[..., Path], tmp_path: Path, kind: str
 ) -> None:

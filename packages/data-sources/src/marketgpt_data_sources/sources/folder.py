@@ -167,7 +167,8 @@ class FolderSource(DataSource):
     ) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield each file's rows as they are, with ``row`` counted from 0 below the header.
 
-        Files that hold parts of one symbol come as one frame.
+        Files that hold parts of one symbol come as one frame. Where a file names no category, there is a
+        column only if the options give one.
         """
         everything = Selection(symbols=None, start=None, end=None, interval=interval)
         for group in self._groups(self._known(symbols, interval), interval):
@@ -175,7 +176,10 @@ class FolderSource(DataSource):
             for file, held in group:
                 frame = self._long(file, self._read(file.path, file.columns, everything), interval)
                 pieces.append(frame if set(held) == set(file.symbols[interval]) else _only(frame, held))
-            yield _where(group), pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+            whole = pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+            if self.config.category is not None and "category" not in whole.columns:
+                whole = whole.assign(category=str(self.config.category))
+            yield _where(group), whole
 
     def _known(self, symbols: Sequence[str], interval: Interval) -> list[str]:
         homes = self._homes(interval)
