@@ -149,6 +149,14 @@ def test_minutes_go_by_seven_days_and_none_comes_twice(yahoo, opened) -> None:
     assert yahoo.charts("BTC-USD") == 1
 
 
+@pytest.mark.parametrize("interval", list(Interval))
+def test_nothing_is_asked_of_the_future(yahoo, opened, interval: Interval) -> None:
+    yahoo.list("ACME", weekdays(date(2024, 5, 20), 10), walk(10))
+    source = opened("2024-06-03T12:00")
+    source.fetch(["ACME"], start="2024-06-01", end="2030-01-01", interval=interval)
+    assert [parse_qs(urlsplit(path).query)["period2"] for path in yahoo.requests[2:]] == [["1717416000"]]
+
+
 def test_minutes_before_the_listing_are_no_error(yahoo, opened) -> None:
     yahoo.list("NEW", [date(2024, 5, 31)], walk(1))
     yahoo.list_intraday("NEW", "1m")

@@ -34,8 +34,9 @@ from marketgpt_data_sources.pacing.limiter import RateLimiter
 from marketgpt_data_sources.pacing.retry import retry_after_s
 from marketgpt_data_sources.sources.yahoo_answers import Refused, refusal, says_range_is_empty
 
-# Process-wide, for threads share the filters: yfinance 1.7 uses what pandas 4 will remove, at every call.
-warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning, module=r"yfinance\.")
+# yfinance 1.7 uses what pandas 4 will remove, and shows that at every call; it is theirs to mend. For the
+# whole process, because threads share the filters.
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"yfinance\.")
 
 _CHART = "/v8/finance/chart/"
 _UNAUTHORISED = frozenset({401, 403})
