@@ -48,7 +48,7 @@ def fetched(
     base: str, folder: Path, symbols: list[str], *, requests_per_s: float, until: date | None = None
 ) -> DownloadReport:
     """Bring the store up to date through the real client."""
-    pace = {"requests_per_s": requests_per_s, "burst": 1, "max_concurrency": 16}
+    pace = {"requests_per_s": requests_per_s, "burst": 1, "max_concurrency": 8}
     source = open_source("yfinance", {"mirror": base, **pace})
     return download(source, "yfinance", Store(folder), symbols, until=until)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,8 @@ class SymbolDownload:
         clock: Tells what can be known now.
         is_own_place: Whether the source reads a place of the user's, who may have changed anything in it:
             every symbol is then read whole, every time.
+        writing: Held while the store is written to: our threads then wait for each other without polling
+            its file lock.
     """
 
     source: DataSource
@@ -71,6 +74,7 @@ class SymbolDownload:
     categories: Mapping[str, Category] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
     is_own_place: bool = False
+    writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def fetch(self, symbol: str) -> Outcome:
         """Bring one symbol up to date, unless the store already has all that can be known.
@@ -190,15 +194,17 @@ class SymbolDownload:
         if self.config.strict and len(refused):
             raise FetchError(f"{symbol}: {_faults(refused)}", reason=FetchReason.BAD_DATA)
         if len(bad):
-            self.store.quarantine(self.name, self.interval, bad)
+            with self.writing:
+                self.store.quarantine(self.name, self.interval, bad)
         fresh = cleaned.candles.get(symbol)
         if fresh is None and len(bad):
             raise FetchError(f"{symbol}: no sound row: {_faults(bad)}", reason=FetchReason.BAD_DATA)
         if fresh is None:
             raise _empty(symbol, ask)
-        update = self.store.update(
-            self.name, fresh, since=ask.since, whole=ask.whole, replace=self.config.replace
-        )
+        with self.writing:
+            update = self.store.update(
+                self.name, fresh, since=ask.since, whole=ask.whole, replace=self.config.replace
+            )
         if update.kind is UpdateKind.READJUSTED:
             return None
         if update.kind is UpdateKind.SHRUNK:
@@ -218,7 +224,8 @@ class SymbolDownload:
     def failed(self, symbol: str, error: FetchError, *, requests: int = 0) -> Outcome:
         """Return the outcome of a failure, noted in the store."""
         message = _line(error)
-        self.store.failed(self.name, self.interval, symbol, error.reason, message)
+        with self.writing:
+            self.store.failed(self.name, self.interval, symbol, error.reason, message)
         return self._outcome(
             symbol, Status.FAILED, reason=str(error.reason), message=message, requests=requests
         )
