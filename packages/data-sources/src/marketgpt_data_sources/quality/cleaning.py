@@ -11,6 +11,7 @@ import pandas as pd
 
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.interval import Interval
+from marketgpt_core.symbols import check_symbol
 from marketgpt_data_sources.quality.bars import Bars, Categories, bars_by_symbol
 from marketgpt_data_sources.quality.check import Severity
 from marketgpt_data_sources.quality.config import QualityConfig
@@ -76,6 +77,7 @@ def clean(
     sound: list[CandleSeries] = []
     bad: list[pd.DataFrame] = []
     for bars in bars_by_symbol(frame, interval=interval, calendars=calendars, category=category):
+        check_symbol(bars.symbol, where=where)
         examined = examine(bars, config, now=now, adjust=adjust)
         inspection.add(where, examined, series=series)
         if examined.faults:

@@ -12,9 +12,11 @@ from marketgpt_data_sources.quality.bars import Bars
 from marketgpt_data_sources.quality.check import Finding, Severity
 from marketgpt_data_sources.quality.config import QualityConfig
 from marketgpt_data_sources.quality.gaps import Attendance, attendance, missing_bars
-from marketgpt_data_sources.quality.levels import jumps, spikes, splits, stale_runs
+from marketgpt_data_sources.quality.jumps import jumps, splits
 from marketgpt_data_sources.quality.rows import row_faults
 from marketgpt_data_sources.quality.shifts import find_shifts, shifts_of
+from marketgpt_data_sources.quality.spikes import spikes
+from marketgpt_data_sources.quality.stale import stale_runs
 from marketgpt_data_sources.quality.table import CHECKS
 
 Mask = NDArray[np.bool_]

@@ -26,6 +26,8 @@ _DAY = np.timedelta64(1, "D")
 _WEEK_DAYS = 7
 # A slot of a session is expected when so many sessions have it: nobody trades at lunch.
 _USUAL_SLOT = 0.5
+_ENOUGH_SESSIONS = 5
+_BREAK = np.timedelta64(30, "m")
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,15 +172,35 @@ def missing_bars(bars: Bars, shift: NDArray[np.timedelta64], config: QualityConf
     exists = -(-(lengths - phase) // step_ns) + 1
     present = np.zeros((len(days), int(exists.max())), dtype=bool)
     present[of_day, np.minimum(slot, present.shape[1] - 1)] = True
-    real = np.arange(present.shape[1])[None, :] < exists[:, None]
+    slots = np.arange(present.shape[1])
+    stamps = (hours.opens[days] + np.timedelta64(phase, "ns"))[:, None] + step * (slots - 1)[None, :]
+    real = (slots[None, :] < exists[:, None]) & (stamps >= time[0]) & (stamps <= time[-1])
     real[:, 0] &= phase > 0
-    usual = (present & real).sum(axis=0) >= _USUAL_SLOT * np.maximum(real.sum(axis=0), 1)
-    usual |= bars.calendar.trades_every_day
-    stamps = (hours.opens[days] + np.timedelta64(phase, "ns"))[:, None] + step * (
-        np.arange(present.shape[1]) - 1
-    )[None, :]
-    expected = real & usual[None, :] & (stamps >= time[0]) & (stamps <= time[-1])
+    usual = _usual_slots(present & real, real, int(_BREAK / step))
+    expected = real & (usual | bars.calendar.trades_every_day)[None, :]
     return _holes(bars, time, stamps[expected], present[expected], config)
+
+
+def _usual_slots(present: NDArray[np.bool_], real: NDArray[np.bool_], break_slots: int) -> NDArray[np.bool_]:
+    """Return the slots that sessions use.
+
+    Too few sessions to tell lunch from holes by frequency leave out only what none of them has for half an
+    hour on end.
+
+    Args:
+        present: shape (sessions, slots), whether there is a candle.
+        real: shape (sessions, slots), whether there could be one.
+        break_slots: Slots of half an hour.
+    """
+    used, sessions = present.sum(axis=0), real.sum(axis=0)
+    if len(real) >= _ENOUGH_SESSIONS:
+        return np.asarray(used >= _USUAL_SLOT * np.maximum(sessions, 1))
+    unused = np.concatenate([[0], (used == 0).astype(np.int8), [0]])
+    starts, ends = np.flatnonzero(np.diff(unused) == 1), np.flatnonzero(np.diff(unused) == -1)
+    usual = np.ones(len(used), dtype=bool)
+    for start, end in zip(starts, ends, strict=True):
+        usual[start:end] = end - start < max(break_slots, 1)
+    return usual
 
 
 def _holes(

@@ -35,6 +35,8 @@ def row_faults(bars: Bars, *, now: datetime | None, adjust: bool) -> dict[str, M
         rules = impossible_rows(*bars.prices, bars.volume)
     for name, (_, mask) in zip(_RULES, rules, strict=True):
         faults[name] = faults[name] | mask if name in faults else mask
+    # A negative open lies below its low, too: one fault is enough.
+    faults["impossible"] &= ~faults["not-positive"]
     if adjust and bars.adj_close is not None:
         faults["bad-adjustment"] = _bad_adjustment(bars, faults["not-finite"] | faults["not-positive"])
     faults |= _order_faults(bars, ~faults["no-date"])

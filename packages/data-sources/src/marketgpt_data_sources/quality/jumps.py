@@ -1,20 +1,16 @@
-"""Prices on a wrong level: spikes that revert, splits, other jumps, and prices that stand still."""
+"""Prices that change their level overnight without a reason in the market: splits, spin-offs, splices."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marketgpt_core.symbols import Category
 from marketgpt_core.times import iso
 from marketgpt_data_sources.quality.bars import Bars
 from marketgpt_data_sources.quality.check import Finding
 from marketgpt_data_sources.quality.config import QualityConfig
-
-Mask = NDArray[np.bool_]
 
 # Candles that say what is usual before a jump.
 _BEFORE = 20
@@ -23,34 +19,12 @@ _MOST_LISTED = 3
 # A level is computed, not traded: a volatility index may well double overnight.
 _NEVER_SPLIT = frozenset({Category.INDEX})
 _HALVING = math.log(2)
+_MOST_SLACK = 1.5
+_NEARLY_HALVING = 0.95 * _HALVING
+# Of the gap: a day's range that no news leaves.
+_VERY_QUIET = 1 / 8
 # Over more than two weeks of missing days a price may get anywhere.
 _LONGEST_NIGHT = np.timedelta64(14, "D")
-
-
-def spikes(bars: Bars, config: QualityConfig) -> Mask:
-    """Return the rows with a price ``spike_ratio`` times too high or low that comes back; shape (T,).
-
-    Two forms. A whole stretch: the open leaves the last close by the ratio, and another open comes back by
-    it within ``spike_bars`` candles. One price: it differs by the ratio from the median, over the last
-    close, the candle's open and close, and the next open. A move that stays on its new level is neither.
-    """
-    found = np.zeros(len(bars), dtype=bool)
-    if len(bars) < 3:  # noqa: PLR2004 - before, spike, after
-        return found
-    limit = math.log(config.spike_ratio)
-    open_, high, low, close = (np.log(price) for price in bars.prices)
-    gap = open_[1:] - close[:-1]
-    leaps = np.flatnonzero(np.abs(gap) >= limit) + 1
-    for out, back in pairwise(leaps.tolist()):
-        if back - out <= config.spike_bars and gap[out - 1] * gap[back - 1] < 0:
-            found[out:back] = True
-    around = np.sort(np.stack([close[:-2], open_[1:-1], close[1:-1], open_[2:]]), axis=0)
-    level = (around[1] + around[2]) / 2
-    far = np.maximum(high[1:-1] - level, level - low[1:-1]) >= limit
-    # Beside a stretch on another level, the level itself is in doubt.
-    far &= ~(found[:-2] | found[2:])
-    found[1:-1] |= far
-    return found
 
 
 def splits(bars: Bars, config: QualityConfig) -> Finding | None:
@@ -64,8 +38,9 @@ def splits(bars: Bars, config: QualityConfig) -> Finding | None:
     at, names = [], []
     for row, gap in _quiet_gaps(bars, least, config.split_range_share, config):
         nearest = int(np.argmin(np.abs(ratios - abs(gap))))
-        # The night's own move grows beside the ratio: 4 % of a halving, 13 % of 10:1.
-        if abs(ratios[nearest] - abs(gap)) <= config.split_tolerance * max(1.0, abs(gap) / _HALVING):
+        # Beside a large ratio the night's own move matters less, and ratios lie further apart.
+        slack = config.split_tolerance * min(max(abs(gap) / _HALVING, 1.0), _MOST_SLACK)
+        if abs(ratios[nearest] - abs(gap)) <= slack:
             at.append(row)
             names.append(_split_name(config.split_ratios[nearest], reverse=gap > 0))
     return _jump_finding("split", bars, at, names)
@@ -93,8 +68,18 @@ def _quiet_gaps(
     return [
         (row, float(gap[row - 1]))
         for row in rows.tolist()
-        if row >= _FEWEST_BEFORE and _is_quiet(bars, row, float(gap[row - 1]), range_share, config)
+        if row >= _FEWEST_BEFORE
+        and _is_overnight(bars, row, config)
+        and _is_quiet(bars, row, float(gap[row - 1]), range_share, config)
     ]
+
+
+def _is_overnight(bars: Bars, row: int, config: QualityConfig) -> bool:
+    """Return whether the last close is a price of the candle just before, not one of weeks ago."""
+    night = max(_LONGEST_NIGHT, 4 * np.timedelta64(bars.interval.duration))
+    stale = bars.close[max(row - config.stale_bars, 0) : row]
+    is_stale = len(stale) == config.stale_bars and np.ptp(stale) == 0
+    return bool(bars.time[row] - bars.time[row - 1] <= night) and not is_stale
 
 
 def _is_quiet(bars: Bars, row: int, gap: float, range_share: float, config: QualityConfig) -> bool:
@@ -103,20 +88,21 @@ def _is_quiet(bars: Bars, row: int, gap: float, range_share: float, config: Qual
     own = math.log(bars.high[row] / bars.low[row])
     if own > range_share * abs(gap) or abs(gap) < config.split_usual_ranges * usual:
         return False
-    night = max(_LONGEST_NIGHT, 4 * np.timedelta64(bars.interval.duration))
-    if bars.time[row] - bars.time[row - 1] > night:
-        return False  # prices had time to get there
-    if own == 0 and abs(gap) < _HALVING * 0.95:
+    if own == 0 and abs(gap) < _NEARLY_HALVING:
         return False  # a single trade of something that hardly trades
-    if gap < -_HALVING * 0.95 and own < -gap / 8:
+    if gap < -_NEARLY_HALVING and own < -_VERY_QUIET * gap:
         # Nothing halves on news and then trades quietly, however much of it; a takeover may double so.
         return True
+    return not _is_busy(bars, row, before, config.split_burst)
+
+
+def _is_busy(bars: Bars, row: int, before: slice, burst: float) -> bool:
     shares = float(np.median(bars.volume[before]))
     money = float(np.median(bars.volume[before] * bars.close[before]))
     if shares <= 0 or money <= 0:
-        return True
+        return False
     times = min(bars.volume[row] / shares, bars.volume[row] * bars.close[row] / money)
-    return bool(times < config.split_burst)
+    return bool(times >= burst)
 
 
 def _split_name(ratio: float, *, reverse: bool) -> str:
@@ -137,36 +123,8 @@ def _jump_finding(check: str, bars: Bars, at: list[int], names: list[str]) -> Fi
     if not at:
         return None
     stamps = [iso(bars.time[row]) for row in at]
-    listed = ", ".join(f"{name} on {day}" for name, day in zip(names, stamps, strict=True))
-    if len(at) > _MOST_LISTED:
-        listed = (
-            ", ".join(f"{name} on {day}" for name, day in list(zip(names, stamps, strict=True))[:3]) + ", ..."
-        )
+    pairs = [f"{name} on {day}" for name, day in zip(names, stamps, strict=True)]
+    listed = ", ".join(pairs[:_MOST_LISTED]) + (", ..." if len(pairs) > _MOST_LISTED else "")
     details = {"jumps": [{"at": day, "ratio": name} for name, day in zip(names, stamps, strict=True)]}
     word = {"split": "looks like a split", "jump": "another level"}[check]
     return Finding(check, np.asarray(at, dtype=np.int64), len(at), f"{word}: {listed}", details, len(at))
-
-
-def stale_runs(bars: Bars, config: QualityConfig) -> Finding | None:
-    """Find runs of ``stale_bars`` or more candles with the same open, high, low and close."""
-    if len(bars) < config.stale_bars:
-        return None
-    same = np.ones(len(bars) - 1, dtype=bool)
-    for price in bars.prices:
-        same &= price[1:] == price[:-1]
-    edges = np.diff(np.concatenate([[0], same.astype(np.int8), [0]]))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    lengths = ends - starts + 1
-    long = lengths >= config.stale_bars
-    if not long.any():
-        return None
-    starts, lengths = starts[long], lengths[long]
-    at = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)])
-    worst = int(np.argmax(lengths))
-    first = iso(bars.time[starts[worst]])
-    details = {
-        "runs": [[iso(bars.time[s]), int(n)] for s, n in zip(starts, lengths, strict=True)],
-    }
-    noun = "run" if len(starts) == 1 else "runs"
-    text = f"{len(starts)} stale {noun}, longest {lengths[worst]} candles from {first}"
-    return Finding("stale", at, len(at), text, details, float(lengths[worst]))
