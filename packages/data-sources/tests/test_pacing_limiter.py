@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -88,8 +89,14 @@ def test_hold_stops_everybody_and_a_shorter_one_changes_nothing() -> None:
 
 
 def test_threads_share_the_moments_without_losing_or_doubling_one() -> None:
-    # The clock stands still and nobody sleeps: what each thread is told depends on the lock alone.
-    limiter = RateLimiter(10.0, now=lambda: 0.0)
+    # The clock stands still and nobody waits: what each thread is told depends on the lock alone. Comparing
+    # the time lets the others go on: without the lock they would take the same moment.
+    class Yielding(float):
+        def __gt__(self, other: float) -> bool:
+            time.sleep(0)
+            return float(self) > other
+
+    limiter = RateLimiter(10.0, now=lambda: Yielding(0.0))
     told: list[list[float]] = [[] for _ in range(8)]
     start = threading.Barrier(8)
 
