@@ -109,6 +109,9 @@ def test_checks_can_be_chosen(
 ) -> None:
     assert _run(capsys, "--source", stale, "--strict")[0] == 1
     assert _run(capsys, "--source", stale, "--strict", *choice)[0] == 0
+    assert (
+        "symbols: nothing to quarantine\n" in _run(capsys, "--source", stale, "--severity", "quarantine")[1]
+    )
     assert _run(capsys, "--source", stale, "--strict", "--check", "gap,stale", "--check", "split")[0] == 1
 
 

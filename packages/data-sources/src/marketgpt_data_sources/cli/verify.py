@@ -107,7 +107,7 @@ def verify(
     if as_json:
         print_json(report.to_dict())
     else:
-        _print(report, None if show_all else examples)
+        _print(report, severity, None if show_all else examples)
     if strict and not report.is_clean:
         sys.exit(FOUND_SOMETHING)
 
@@ -137,7 +137,7 @@ def _universe(name: str | None) -> Universe | None:
     return None if name is None else open_universe(name)
 
 
-def _print(report: QualityReport, examples: int | None) -> None:
+def _print(report: QualityReport, severity: str, examples: int | None) -> None:
     summary = report.summary()
     if summary:
         print_table(summary)
@@ -151,7 +151,8 @@ def _print(report: QualityReport, examples: int | None) -> None:
             click.echo(f"  ... and {len(issues) - examples:,} more: --all")
         click.echo()
     looked_at = f"{report.num_rows:,} candles of {report.num_symbols:,} symbols"
-    click.echo(f"{looked_at}: {'nothing is wrong' if report.is_clean else f'{len(report.issues):,} issues'}")
+    nothing = "nothing is wrong" if severity == "report" else f"nothing to {severity}"
+    click.echo(f"{looked_at}: {nothing if report.is_clean else f'{len(report.issues):,} issues'}")
     if report.weekdays_only:
         shown = ", ".join(report.weekdays_only[:_MOST_SYMBOLS])
         more = ", ..." if len(report.weekdays_only) > _MOST_SYMBOLS else ""

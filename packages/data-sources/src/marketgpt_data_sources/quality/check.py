@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from marketgpt_data_sources.quality.bars import Bars
-    from marketgpt_data_sources.quality.config import QualityConfig
 
 
 class Severity(StrEnum):
@@ -62,7 +58,3 @@ class Check:
     name: str
     severity: Severity
     about: str
-
-
-RowCheck = Callable[["Bars"], NDArray[np.bool_]]
-SeriesCheck = Callable[["Bars", "QualityConfig"], "Finding | None"]
