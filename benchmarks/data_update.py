@@ -2,8 +2,9 @@
 
 A loopback Yahoo in a process of its own thinks for 0.1 s about every answer. The store first gets the history
 of 600 symbols up to a date; then the update is timed: one request a symbol at 10 a second - 25 times the pace
-Yahoo is asked at by default - cannot take less than 60 seconds. ``ceiling_per_s`` is the rate from which on our
-own work (yfinance, checks, store; one core's worth, for Python has one lock) would be the bound. Run it with::
+Yahoo is asked at by default - cannot take less than 60 seconds. ``ceiling_per_s`` is the rate from which on
+our own work (yfinance, checks, store; one core's worth, for Python has one lock) would be the bound. Run it
+with::
 
     uv run python benchmarks/data_update.py
 """
