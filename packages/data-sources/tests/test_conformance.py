@@ -34,13 +34,15 @@ class Place:
 
 
 def _csv(place: Place) -> DataSource:
-    for symbol, frame in make_candles(SYMBOLS, num_candles=60).to_frame().groupby("symbol"):
-        frame.drop(columns="symbol").to_csv(place.folder / f"{symbol}.csv", index=False)
+    make_candles(SYMBOLS[:2]).to_frame().to_csv(place.folder / "long.csv", index=False)
+    alone = make_candles(SYMBOLS[2:]).to_frame().drop(columns="symbol")
+    alone.to_csv(place.folder / f"{SYMBOLS[2]}.csv", index=False)
     return open_source(f"csv:{place.folder}")
 
 
 def _parquet(place: Place) -> DataSource:
-    write_parquet(make_candles(SYMBOLS, num_candles=60), place.folder)
+    make_candles(SYMBOLS[:2]).to_frame().to_parquet(place.folder / "long.parquet", index=False)
+    write_parquet(make_candles(SYMBOLS[2:]), place.folder)
     return open_source(f"parquet:{place.folder}")
 
 

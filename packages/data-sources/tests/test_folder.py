@@ -16,7 +16,6 @@ from marketgpt_data_sources import open_source
 from marketgpt_data_sources.quality import verify
 from marketgpt_data_sources.sources.folder import FolderSource
 from marketgpt_data_sources.testing import DataSourceConformance
-from marketgpt_data_sources.writing import write_parquet
 
 MakeCandles = Callable[..., Candles]
 
@@ -58,22 +57,6 @@ def save(kind: str, tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
-
-
-class TestCsvFolder(DataSourceConformance):
-    @pytest.fixture
-    def implementation(self, tmp_path: Path, make_candles: MakeCandles) -> FolderSource:
-        make_candles(["AAA", "BBB"]).to_frame().to_csv(tmp_path / "long.csv", index=False)
-        make_candles(["^CCC"]).to_frame().drop(columns="symbol").to_csv(tmp_path / "^CCC.csv", index=False)
-        return _open("csv", tmp_path)
-
-
-class TestParquetFolder(DataSourceConformance):
-    @pytest.fixture
-    def implementation(self, tmp_path: Path, make_candles: MakeCandles) -> FolderSource:
-        make_candles(["AAA", "BBB"]).to_frame().to_parquet(tmp_path / "long.parquet", index=False)
-        write_parquet(make_candles(["^CCC"]), tmp_path)
-        return _open("parquet", tmp_path)
 
 
 class TestIntradayFolder(DataSourceConformance):

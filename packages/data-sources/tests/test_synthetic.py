@@ -17,36 +17,12 @@ def _open(law: str, **options: object) -> Synthetic:
     return source
 
 
-class TestRandomWalk(DataSourceConformance):
-    @pytest.fixture
-    def implementation(self) -> Synthetic:
-        return _open("random_walk")
-
-
-class TestRegimes(DataSourceConformance):
-    @pytest.fixture
-    def implementation(self) -> Synthetic:
-        return _open("regime_switching")
-
-
-class TestJumps(DataSourceConformance):
-    @pytest.fixture
-    def implementation(self) -> Synthetic:
-        return _open("jumps")
-
-
 class TestHours(DataSourceConformance):
     sample_interval = Interval.HOUR
 
     @pytest.fixture
     def implementation(self) -> Synthetic:
         return _open("garch_t", num_candles=200, calendar="XNYS")
-
-
-class TestGarch(DataSourceConformance):
-    @pytest.fixture
-    def implementation(self) -> Synthetic:
-        return _open("garch_t")
 
 
 def _returns(source: Synthetic, symbol: str = "SYN000") -> np.ndarray:
