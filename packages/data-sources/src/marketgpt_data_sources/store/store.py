@@ -26,9 +26,10 @@ from marketgpt_core.symbols import check_symbol
 from marketgpt_core.times import Moment
 from marketgpt_data_sources.base import check_known
 from marketgpt_data_sources.store.files import (
+    Scratch,
     candles_from_file,
     candles_to_bytes,
-    content_of,
+    check_content,
     fingerprint_of,
     write_bytes,
 )
@@ -168,7 +169,8 @@ class Store:
         shelf = Shelf(self.root, source, interval)
         candles = read_manifest(shelf).candles
         wanted = sorted(candles) if symbols is None else check_known(symbols, list(candles), where=str(shelf))
-        series = [_cut(self._stored(shelf, candles[symbol]), start, end) for symbol in wanted]
+        scratch = Scratch()
+        series = [_cut(_stored(shelf, candles[symbol], scratch), start, end) for symbol in wanted]
         return Candles((one for one in series if len(one)), interval=interval, where=str(shelf))
 
     def overlap(self, source: str, interval: Interval, symbol: str, bars: int) -> np.datetime64 | None:
@@ -187,16 +189,8 @@ class Store:
         entry = read_manifest(shelf).candles.get(symbol)
         if entry is None:
             return None
-        stamp: np.datetime64 = self._stored(shelf, entry).time[-min(max(bars, 1), entry.rows)]
+        stamp: np.datetime64 = _stored(shelf, entry, Scratch()).time[-min(max(bars, 1), entry.rows)]
         return stamp
-
-    def _stored(self, shelf: Shelf, entry: Entry) -> CandleSeries:
-        return _following(
-            shelf,
-            entry,
-            lambda one: candles_from_file(shelf.candle_file(one.symbol, one.sha256), one, shelf.interval),
-            lambda manifest: manifest.candles.get(entry.symbol),
-        )
 
     # Writing
 
@@ -234,7 +228,7 @@ class Store:
         fingerprint_of(fresh)  # refuses what is not sound, before any lock is taken
         with self._changing(shelf) as change:
             entry = change.manifest.candles.get(fresh.symbol)
-            stored = None if entry is None else self._stored(shelf, entry)
+            stored = None if entry is None else _stored(shelf, entry, Scratch())
             merged = merge(stored, fresh, whole=whole, replace_all=replace, tolerance=tolerance)
             if merged.series is not None and len(merged.series):
                 recorded = since if whole or entry is None else entry.since
@@ -360,12 +354,14 @@ class Store:
         record = manifest.quarantine.get(key)
         if record is None:
             return quarantine.no_rows()
-        content = _following(
-            shelf,
-            record,
-            lambda one: content_of(shelf.quarantine_file(key, one.sha256), one.sha256),
-            lambda newer: newer.quarantine.get(key),
-        )
+
+        def read(one: Quarantine) -> bytes:
+            path = shelf.quarantine_file(key, one.sha256)
+            content = path.read_bytes()
+            check_content(content, one.sha256, path)
+            return content
+
+        content = _following(shelf, record, read, lambda newer: newer.quarantine.get(key))
         return quarantine.rows_from_bytes(content)
 
     @contextmanager
@@ -423,6 +419,14 @@ def _opened(shelf: Shelf) -> Manifest:
     return manifest
 
 
+def _stored(shelf: Shelf, entry: Entry, scratch: Scratch) -> CandleSeries:
+    def read(one: Entry) -> CandleSeries:
+        path = shelf.candle_file(one.symbol, one.sha256)
+        return candles_from_file(path, one, shelf.interval, scratch)
+
+    return _following(shelf, entry, read, lambda newer: newer.candles.get(entry.symbol))
+
+
 def _following(shelf: Shelf, record: R, read: Callable[[R], T], newest: Callable[[Manifest], R | None]) -> T:
     """Read the file a record names; if a writer has replaced it meanwhile, the one named now."""
     for _ in range(_MOST_REPLACED):
@@ -440,6 +444,8 @@ def _following(shelf: Shelf, record: R, read: Callable[[R], T], newest: Callable
 
 
 def _cut(series: CandleSeries, start: Moment | None, end: Moment | None) -> CandleSeries:
+    if start is None and end is None:
+        return series
     part = series.between(start, end)
     if 2 * len(part) >= len(series):
         return part
