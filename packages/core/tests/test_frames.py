@@ -199,3 +199,9 @@ def test_a_close_one_bit_above_its_high_is_rounding_and_a_basis_point_is_not():
     frame.loc[2, "close"] = high * 1.0001
     with pytest.raises(CandleError, match="row 2"):
         Candles.from_frame(frame)
+
+
+def test_no_candles_have_a_frame_of_the_same_types(make_candles):
+    some, none = make_candles(["AAA"], num_candles=3).to_frame(), Candles([]).to_frame()
+    assert len(none) == 0
+    assert none.dtypes.to_dict() == some.dtypes.to_dict()

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from marketgpt_core.candles import Candles
 from marketgpt_core.cli import main
 from marketgpt_core.clock import FixedClock, SystemClock
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import Category
-from marketgpt_data_sources import load_candles
+from marketgpt_data_sources import load_candles, open_source
+from marketgpt_data_sources.cli.fetch import name_in_store
 from marketgpt_data_sources.loopback.yahoo import YahooServer, walk, weekdays
+from marketgpt_data_sources.pacing.network import NetworkConfig, NetworkSource
 from marketgpt_data_sources.sources.yahoo import YFinance
 from marketgpt_data_sources.store import Store
 
@@ -196,7 +199,10 @@ def test_a_server_that_is_down_is_given_up(run: Run, listed, yahoo) -> None:
     assert dict(yahoo.counts()) == {"S00": 3}
     status, out, _ = run("--symbols", ",".join(symbols), *options)
     assert status == 3
-    assert "20 symbols were not tried (S00, S01, S02, S03, S04, ...): not asked for after 3 failures in a row" in out
+    assert (
+        "20 symbols were not tried (S00, S01, S02, S03, S04, ...): not asked for after 3 failures in a row"
+        in out
+    )
     assert "it goes on where it was" in out
 
 
@@ -289,3 +295,29 @@ def test_an_unknown_symbol_of_a_source_that_lists_its_own(run: Run) -> None:
     status, _, err = run("--symbols", "SYN01", source="synthetic")
     assert status == 2
     assert "did you mean 'SYN0" in err
+
+
+def test_a_name_of_ones_own_in_the_store(run: Run, tmp_path) -> None:
+    status, _, _ = run("--as", "law-1", "--symbols", "SYN000", source="synthetic:garch_t")
+    assert status == 0
+    assert list(Store(tmp_path / "marketgpt-data").sources()) == ["law-1"]
+    status, _, err = run("--as", "../law", "--symbols", "SYN000", source="synthetic:garch_t")
+    assert status == 2
+    assert "cannot be a source in a store" in err
+
+
+class Exchanges(NetworkSource):
+    """A vendor of several exchanges."""
+
+    def symbols(self, interval: Interval = Interval.DAY) -> tuple[str, ...]:
+        return ()
+
+    def fetch(self, symbols, *, start=None, end=None, interval=Interval.DAY) -> Candles:
+        return Candles([], interval=interval)
+
+
+def test_two_exchanges_of_one_plugin_are_kept_apart() -> None:
+    vendor = Exchanges(NetworkConfig())
+    assert name_in_store("ccxt:kraken", vendor) == "ccxt-kraken"
+    assert name_in_store("yfinance", vendor) == "yfinance"
+    assert name_in_store("synthetic:garch_t", open_source("synthetic:garch_t")) == "synthetic"

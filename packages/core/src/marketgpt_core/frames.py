@@ -179,7 +179,6 @@ def _category(frame: pd.DataFrame, symbol: str, category: Category | Mapping[str
 
 def candles_to_frame(candles: Candles) -> pd.DataFrame:
     """Return the long form: symbol, category, time (UTC), open, high, low, close, volume."""
-    columns = ["symbol", "category", "time", *FIELDS]
     pieces = [
         pd.DataFrame(
             {
@@ -191,7 +190,15 @@ def candles_to_frame(candles: Candles) -> pd.DataFrame:
         )
         for one in candles.values()
     ]
-    return pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame(columns=columns)
+    return pd.concat(pieces, ignore_index=True) if pieces else _no_rows()
+
+
+def _no_rows() -> pd.DataFrame:
+    """Return the long form without rows, its columns of the same types."""
+    time = pd.DatetimeIndex([], tz="UTC").as_unit("ns")
+    numbers = {name: np.empty(0) for name in FIELDS}
+    text = {name: pd.Series([], dtype="str") for name in ("symbol", "category")}
+    return pd.DataFrame({**text, "time": time, **numbers})
 
 
 def candles_to_wide(candles: Candles) -> pd.DataFrame:

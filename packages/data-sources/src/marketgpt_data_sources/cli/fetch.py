@@ -48,6 +48,12 @@ INTERRUPTED = 130
     type=click.Path(path_type=Path, file_okay=False),
     help="The store; left out: $MARKETGPT_STORE, else marketgpt-data here.",
 )
+@click.option(
+    "--as",
+    "shelf",
+    metavar="NAME",
+    help="Name of the source in the store; left out: its own, with the exchange of one that has several.",
+)
 @option_option
 @click.option("--refresh", is_flag=True, help="Ask even for what the store already has.")
 @click.option("--replace", is_flag=True, help="Accept a history that lacks stored candles.")
@@ -62,6 +68,7 @@ def fetch(
     *,
     interval: str,
     folder: Path | None,
+    shelf: str | None,
     options: tuple[str, ...],
     refresh: bool,
     replace: bool,
@@ -81,11 +88,12 @@ def fetch(
     from marketgpt_data_sources.cli.fetch_report import print_report
     from marketgpt_data_sources.download import DownloadConfig, download
     from marketgpt_data_sources.store import Store, store_folder
+    from marketgpt_data_sources.store.layout import check_source_name
 
     length, place = interval_of(interval), opened(source, options)
     chosen = None if universe is None else open_universe(universe).with_benchmark()
     asked = _asked(chosen, symbols, place, source, length)
-    name = source.partition(":")[0]
+    name = name_in_store(source, place) if shelf is None else check_source_name(shelf)
     store = Store(folder or store_folder())
     with stop_on_signals() as stop, progress(len(asked), shown=not as_json) as show:
         report = download(
@@ -134,6 +142,14 @@ def _refuse_unknown(named: Sequence[str], known: Sequence[str], *, where: str) -
     missing = next((symbol for symbol in named if known and symbol not in set(known)), None)
     if missing is not None:
         raise DataError(f"unknown symbol {missing[:40]!r} in {where}; {hint(missing, known)}")
+
+
+def name_in_store(source: str, place: DataSource) -> str:
+    """Return a source's folder: two exchanges of one plugin are two vendors, two folders one collection."""
+    from marketgpt_data_sources.pacing.network import NetworkSource
+
+    name, _, location = source.partition(":")
+    return f"{name}-{location}" if location and isinstance(place, NetworkSource) else name
 
 
 def _fingerprint(store: Store, source: str, interval: Interval, report: DownloadReport) -> str | None:
