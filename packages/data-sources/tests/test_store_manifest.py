@@ -223,9 +223,8 @@ def test_columns_of_other_types(store: Store, path: Path, column: str, kind: pa.
     sink = pa.BufferOutputStream()
     pq.write_table(table.set_column(place, column, table[column].cast(kind)), sink)
     _forge(store, path, sink.getvalue().to_pybytes())
-    with pytest.raises(
-        DataError, match=rf"as Parquet: it has .*{column}: {re.escape(str(kind))}.*; time: .* were expected"
-    ):
+    said = rf"as Parquet: column {column} is {re.escape(str(kind))} with nulls, .* was expected"
+    with pytest.raises(DataError, match=said):
         store.read("src")
 
 
@@ -234,13 +233,13 @@ def test_a_column_that_is_missing_or_has_nulls(store: Store, path: Path) -> None
     sink = pa.BufferOutputStream()
     pq.write_table(table.drop_columns("volume"), sink)
     _forge(store, path, sink.getvalue().to_pybytes())
-    with pytest.raises(DataError, match=r"cannot read .* as Parquet: .*volume"):
+    with pytest.raises(DataError, match=r"cannot read .* as Parquet: it has no column volume"):
         store.read("src")
     nulls = pa.array([None] * len(table), pa.float64())
     sink = pa.BufferOutputStream()
     pq.write_table(table.set_column(table.schema.get_field_index("open"), "open", nulls), sink)
     _forge(store, path, sink.getvalue().to_pybytes())
-    with pytest.raises(DataError, match=r"it has .*open: double, .*open: double not null, .* were expected"):
+    with pytest.raises(DataError, match="column open is double with nulls, double was expected"):
         store.read("src")
 
 
@@ -254,9 +253,10 @@ def test_a_table_of_several_pieces_reads_as_one(store: Store, path: Path) -> Non
 
 def test_impossible_candles_are_refused_when_read(store: Store, path: Path) -> None:
     table = pq.read_table(_file(store))
-    zeros = pa.array([0.0] * len(table))
+    place = table.schema.get_field_index("low")
+    lower = table.set_column(place, table.schema.field("low"), pa.array([0.0] * len(table)))
     sink = pa.BufferOutputStream()
-    pq.write_table(table.set_column(table.schema.get_field_index("low"), "low", zeros), sink)
+    pq.write_table(lower, sink)
     _forge(store, path, sink.getvalue().to_pybytes())
     with pytest.raises(DataError, match=r"AAA: 20 impossible candles \(from src at 1d in "):
         store.read("src")

@@ -115,3 +115,9 @@ def test_an_unknown_symbol_is_judged_by_weekdays() -> None:
     series = replace(_series(["2024-05-24", "2024-05-28"]), category=Category.UNKNOWN)
     assert missing_sessions(series, trading_calendar("weekdays")) == 1
     assert all(len(getattr(series, name)) == 2 for name in FIELDS)
+
+
+def test_holidays_nobody_published_are_no_gaps() -> None:
+    # New York's calendar is published from 1990 on; 16 October 1990 was a Tuesday.
+    assert missing_sessions(_series(["1989-11-20", "1990-01-02"]), trading_calendar("XNYS")) == 0
+    assert missing_sessions(_series(["1990-10-15", "1990-10-17"]), trading_calendar("XNYS")) == 1

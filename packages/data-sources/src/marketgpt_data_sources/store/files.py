@@ -151,9 +151,10 @@ def _columns(table: pa.Table) -> dict[str, NDArray[Any]]:
 
 def _misfit(schema: pa.Schema) -> str:
     found = {field.name: field for field in schema}
-    wrong = next((field for field in _READ if found.get(field.name) != field), _READ[0])
-    if wrong.name not in found:
-        return f"it has no column {wrong.name}"
+    lacking = [name for name in _READ.names if name not in found]
+    if lacking:
+        return f"it has no column {lacking[0]}"
+    wrong = next((field for field in _READ if found[field.name] != field), _READ[0])
     kind = f"{found[wrong.name].type}{' with nulls' * found[wrong.name].nullable}"
     return f"column {wrong.name} is {kind}, {wrong.type} was expected"
 

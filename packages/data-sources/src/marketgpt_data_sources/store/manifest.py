@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -183,13 +184,13 @@ def _parsed(text: bytes, shelf: Shelf) -> Manifest:
     return Manifest(_by_symbol(file.candles), _by_symbol(file.failures), _by_symbol(file.quarantine))
 
 
-def _by_symbol(records: Iterable[Record]) -> dict[str, Record]:
+def _by_symbol(records: Iterable[Record]) -> Mapping[str, Record]:
     found: dict[str, Record] = {}
     for record in records:
         if record.symbol in found:
             raise DataError(f"it names {record.symbol} twice")
         found[record.symbol] = record
-    return found
+    return MappingProxyType(found)  # what is cached must not change
 
 
 def _explain(error: ValidationError) -> str:

@@ -83,11 +83,13 @@ def sessions_behind(series: CandleSeries, calendar: TradingCalendar, now: dateti
 def missing_sessions(series: CandleSeries, calendar: TradingCalendar) -> int:
     """Return how many sessions (weeks at 1w) between the first and the last candle have none.
 
-    As ``data verify`` counts them.
+    As ``data verify`` counts them, but for weekdays of years before the exchange's calendar is published: who
+    knows which of them were holidays.
     """
     columns = {name: getattr(series, name) for name in ("time", *FIELDS)}
     row = np.arange(len(series))
     bars = Bars(
         series.symbol, series.category, series.interval, calendar.name, row, **columns, adj_close=None
     )
-    return len(attendance(bars, shifts_of(bars)).missing)
+    found = attendance(bars, shifts_of(bars))
+    return int(np.count_nonzero(found.known)) if len(calendar.days) else len(found.missing)
