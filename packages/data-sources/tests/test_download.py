@@ -239,6 +239,68 @@ def _with_a_bad_row(frame: pd.DataFrame) -> pd.DataFrame:
     return broken
 
 
+def test_a_spike_that_was_stored_before_it_reverted_goes_aside(run, vendor, store, clock) -> None:
+    sound = vendor.histories["AAA"].copy()
+    prices = ["open", "high", "low", "close"]
+    vendor.histories["AAA"].loc[len(sound) - 1, prices] *= 10  # nobody can tell yet: it might stay there
+    run()
+    assert _closes(store)[-1] == pytest.approx(10 * sound["close"].iloc[-1])
+    clock.advance(timedelta(days=4))
+    later = _history("2024-06-04", seed=0, count=62)
+    later.loc[later["time"] == "2024-05-31", prices] *= 10
+    vendor.histories["AAA"] = later
+    (outcome,) = run().outcomes
+    assert (outcome.status, outcome.rows_quarantined) == (Status.REPLACED, 1)
+    assert _closes(store) == later["close"][later["time"] != "2024-05-31"].tolist()
+    assert store.quarantined(NAME, Interval.DAY)["reason"].tolist() == ["spike"]
+
+
+class ShortMemory(NetworkSource):
+    """A vendor who keeps the last thirty days."""
+
+    def __init__(self, vendor: Vendor, clock: FixedClock) -> None:
+        super().__init__(NetworkConfig(requests_per_s=0, max_attempts=1))
+        self.vendor = vendor
+        self.clock = clock
+
+    def symbols(self, interval: Interval = Interval.DAY) -> tuple[str, ...]:
+        return ()
+
+    def earliest(self, interval: Interval) -> datetime | None:
+        return self.clock.now() - timedelta(days=30)
+
+    def fetch(self, symbols: Sequence[str], **rest: Any) -> Candles:
+        raise AssertionError("a download asks for raw rows")
+
+    def raw(self, symbols: Sequence[str], **rest: Any) -> Iterator[tuple[str, pd.DataFrame]]:
+        if rest["start"] is not None and rest["start"] < self.earliest(rest["interval"]):
+            raise ConfigError("that far back there is nothing")
+        yield from self.vendor.raw(symbols, **rest)
+
+
+def test_what_a_vendor_no_longer_keeps_is_not_asked_for(vendor, store, clock) -> None:
+    memory = ShortMemory(vendor, clock)
+
+    def run() -> Outcome:
+        return download(memory, NAME, store, ["AAA"], clock=clock, since=since).outcomes[0]
+
+    since: datetime | None = datetime(2024, 5, 6, tzinfo=UTC)
+    assert run().status is Status.NEW
+    since = None
+    # Restated while all that is stored is within reach: fetched whole from as far back as there is.
+    clock.advance(timedelta(days=14))
+    vendor.histories["AAA"] = _history("2024-06-14", seed=0)
+    vendor.histories["AAA"]["close"] *= 1.002
+    outcome = run()
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "bad data")  # stored candles are out of reach
+    assert "stored candles are missing in the answer" in outcome.message
+    # Not asked for so long that nothing is shared: refused in the same words, and nothing is lost.
+    clock.advance(timedelta(days=60))
+    vendor.histories["AAA"] = _history("2024-08-13", seed=0)
+    assert run().reason == "bad data"
+    assert len(_closes(store)) == 20
+
+
 def test_bad_rows_are_set_aside_and_the_others_stored(run, vendor, store) -> None:
     vendor.histories["AAA"] = _with_a_bad_row(vendor.histories["AAA"])
     (one,) = run().outcomes

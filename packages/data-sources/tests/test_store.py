@@ -238,7 +238,7 @@ def test_a_replaced_file_goes_with_the_next_write_and_foreign_ones_stay(store: S
 
 
 def test_a_reader_follows_a_writer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from marketgpt_data_sources.store import store as module
+    from marketgpt_data_sources.store import reading as module
 
     whole = HISTORY["AAA"]
     store.update("src", whole[:30], since=None, whole=True)

@@ -24,6 +24,7 @@ from marketgpt_data_sources.download.config import DownloadConfig
 from marketgpt_data_sources.download.freshness import is_current
 from marketgpt_data_sources.download.outcome import Outcome, Status
 from marketgpt_data_sources.pacing.breaker import CircuitOpenError
+from marketgpt_data_sources.pacing.network import NetworkSource
 from marketgpt_data_sources.quality import clean
 from marketgpt_data_sources.store import Entry, Store, Update, UpdateKind
 
@@ -41,6 +42,10 @@ _STATUS = {
 _MOST_FAULTS_SHOWN = 3
 # Of a candle that has not ended yet: nothing is wrong with it, it comes too early.
 _UNFINISHED = "unfinished"
+# Of a candle that the ones after it prove wrong: it may have been stored before they came.
+_SPIKE = "spike"
+# A vendor's reach moves on while a request waits for its turn.
+_REACH_MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -118,18 +123,26 @@ class SymbolDownload:
             return self.whole(entry)
         if self.until is not None and start >= to_datetime64(self.until):
             return None
-        return Ask(to_datetime(start), self.until, whole=False, since=entry.since)
+        return Ask(self._within_reach(to_datetime(start)), self.until, whole=False, since=entry.since)
 
     def whole(self, entry: Entry | None) -> Ask:
         """Return the range of a whole history: what is wanted and all that is stored."""
         since, until = self.since, self.until
         if entry is not None:
-            if since is None or entry.since is None or entry.since < since:
-                since = entry.since
+            stored_since = self._within_reach(entry.since)
+            if since is None or stored_since is None or stored_since < since:
+                since = stored_since
             # A history that ended before what is stored would look as if the vendor had lost candles.
             if until is not None and to_datetime64(until) <= entry.last:
                 until = None
         return Ask(since, until, whole=True, since=since)
+
+    def _within_reach(self, since: datetime | None) -> datetime | None:
+        """Return the moment, or the earliest one the vendor still has candles of."""
+        earliest = self.source.earliest(self.interval) if isinstance(self.source, NetworkSource) else None
+        if since is None or earliest is None:
+            return since
+        return max(since, earliest + _REACH_MARGIN)
 
     def entry(self, symbol: str) -> Entry | None:
         """Return what the store holds of a symbol."""
@@ -201,9 +214,15 @@ class SymbolDownload:
             raise FetchError(f"{symbol}: no sound row: {_faults(bad)}", reason=FetchReason.BAD_DATA)
         if fresh is None:
             raise _empty(symbol, ask)
+        spikes = bad.loc[bad["reason"].str.contains(_SPIKE), "time"].to_numpy().astype("datetime64[ns]")
         with self.writing:
             update = self.store.update(
-                self.name, fresh, since=ask.since, whole=ask.whole, replace=self.config.replace
+                self.name,
+                fresh,
+                since=ask.since,
+                whole=ask.whole,
+                replace=self.config.replace,
+                disproved=spikes,
             )
         if update.kind is UpdateKind.READJUSTED:
             return None

@@ -62,6 +62,7 @@ def merge(
     *,
     whole: bool,
     replace_all: bool = False,
+    disproved: NDArray[np.datetime64] | None = None,
     tolerance: float = TOLERANCE,
 ) -> Merge:
     """Return what is to be stored after a source answered ``fresh``.
@@ -72,13 +73,16 @@ def merge(
     volume differs is revised, and so is the last stored one if only it has other prices. Anything else means
     that the source has adjusted or corrected its history: readjusted.
 
-    A whole history replaces what is stored, to the last bit, unless stored stamps are missing in it.
+    A whole history replaces what is stored, to the last bit, unless stored stamps are missing in it that
+    nothing has disproved.
 
     Args:
         stored: What is stored; None for nothing.
         fresh: The answer: sound candles, oldest first.
         whole: Whether ``fresh`` is the whole history, from as early as the stored one.
         replace_all: Take a whole history also when stored candles are missing in it; never an empty one.
+        disproved: Stamps, datetime64[ns], of stored candles that later ones have proved wrong, as a spike
+            that reverted: they may be missing.
         tolerance: Relative difference up to which prices and volumes are the same.
     """
     if stored is None or not len(stored):
@@ -87,14 +91,23 @@ def merge(
     if fresh.category is Category.UNKNOWN:
         fresh = replace(fresh, category=stored.category)
     if whole:
-        return _whole(stored, fresh, replace_all=replace_all, tolerance=tolerance)
+        may_go = np.empty(0, dtype=stored.time.dtype) if disproved is None else disproved
+        return _whole(stored, fresh, may_go, replace_all=replace_all, tolerance=tolerance)
     return _part(replace(stored, category=fresh.category), fresh, tolerance)
 
 
-def _whole(stored: CandleSeries, fresh: CandleSeries, *, replace_all: bool, tolerance: float) -> Merge:
+def _whole(
+    stored: CandleSeries,
+    fresh: CandleSeries,
+    may_go: NDArray[np.datetime64],
+    *,
+    replace_all: bool,
+    tolerance: float,
+) -> Merge:
     old, new = _shared(stored, fresh)
     lost = np.setdiff1d(stored.time, fresh.time, assume_unique=True)
-    if len(lost) and not (replace_all and len(fresh)):
+    accepted = len(fresh) > 0 and (replace_all or bool(np.isin(lost, may_go).all()))
+    if len(lost) and not accepted:
         return Merge(UpdateKind.SHRUNK, None, reason=_missing(lost))
     revised = np.logical_or.reduce([getattr(stored, f)[old] != getattr(fresh, f)[new] for f in FIELDS])
     num_revised, num_added = int(np.count_nonzero(revised)), len(fresh) - len(new)

@@ -7,53 +7,33 @@ writer removes them. Writers of one source and interval wait for each other; rea
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from marketgpt_core.candles import FIELDS, Candles, CandleSeries
+from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.clock import Clock, SystemClock
-from marketgpt_core.errors import DataError, FetchReason
+from marketgpt_core.errors import FetchReason
 from marketgpt_core.interval import Interval
 from marketgpt_core.symbols import check_symbol
 from marketgpt_core.times import Moment
 from marketgpt_data_sources.base import check_known
-from marketgpt_data_sources.store.files import (
-    Scratch,
-    candles_from_file,
-    candles_to_bytes,
-    check_content,
-    fingerprint_of,
-    write_bytes,
-)
+from marketgpt_data_sources.store.changing import Change, changing
+from marketgpt_data_sources.store.files import Scratch, candles_to_bytes, fingerprint_of, write_bytes
 from marketgpt_data_sources.store.layout import Shelf, shelves
-from marketgpt_data_sources.store.locking import locked
-from marketgpt_data_sources.store.manifest import (
-    Entry,
-    Failure,
-    Manifest,
-    Quarantine,
-    read_manifest,
-    write_manifest,
-)
+from marketgpt_data_sources.store.manifest import Entry, Failure, Manifest, Quarantine, read_manifest
 from marketgpt_data_sources.store.merging import TOLERANCE, UpdateKind, merge
+from marketgpt_data_sources.store.reading import cut, stored_candles, stored_quarantine
 
 if TYPE_CHECKING:
     import pandas as pd
-
-T = TypeVar("T")
-R = TypeVar("R", Entry, Quarantine)
-
-# A file a reader finds gone was replaced meanwhile; the manifest then names another. More often in a row than
-# this only happens to a file that is really missing.
-_MOST_REPLACED = 10
 
 
 @dataclass(frozen=True)
@@ -170,7 +150,7 @@ class Store:
         candles = read_manifest(shelf).candles
         wanted = sorted(candles) if symbols is None else check_known(symbols, list(candles), where=str(shelf))
         scratch = Scratch()
-        series = [_cut(_stored(shelf, candles[symbol], scratch), start, end) for symbol in wanted]
+        series = [cut(stored_candles(shelf, candles[symbol], scratch), start, end) for symbol in wanted]
         return Candles((one for one in series if len(one)), interval=interval, where=str(shelf))
 
     def overlap(self, source: str, interval: Interval, symbol: str, bars: int) -> np.datetime64 | None:
@@ -189,7 +169,7 @@ class Store:
         entry = read_manifest(shelf).candles.get(symbol)
         if entry is None:
             return None
-        stamp: np.datetime64 = _stored(shelf, entry, Scratch()).time[-min(max(bars, 1), entry.rows)]
+        stamp: np.datetime64 = stored_candles(shelf, entry, Scratch()).time[-min(max(bars, 1), entry.rows)]
         return stamp
 
     # Writing
@@ -202,6 +182,7 @@ class Store:
         since: datetime | None,
         whole: bool,
         replace: bool = False,
+        disproved: NDArray[np.datetime64] | None = None,
         tolerance: float = TOLERANCE,
     ) -> Update:
         """Store what a source answered about a symbol; on the disk when this returns.
@@ -214,6 +195,7 @@ class Store:
             whole: Whether this is the whole history. If not, it begins with some stored candles: see
                 :meth:`overlap`.
             replace: Take a whole history also when stored candles are missing in it.
+            disproved: Stamps of stored candles that later ones have proved wrong; see :func:`merge`.
             tolerance: Relative difference up to which prices are the same.
 
         Returns:
@@ -228,8 +210,10 @@ class Store:
         fingerprint_of(fresh)  # refuses what is not sound, before any lock is taken
         with self._changing(shelf) as change:
             entry = change.manifest.candles.get(fresh.symbol)
-            stored = None if entry is None else _stored(shelf, entry, Scratch())
-            merged = merge(stored, fresh, whole=whole, replace_all=replace, tolerance=tolerance)
+            stored = None if entry is None else stored_candles(shelf, entry, Scratch())
+            merged = merge(
+                stored, fresh, whole=whole, replace_all=replace, disproved=disproved, tolerance=tolerance
+            )
             if merged.series is not None and len(merged.series):
                 recorded = since if whole or entry is None else entry.since
                 change.candles[fresh.symbol] = entry = self._written(shelf, entry, merged.series, recorded)
@@ -315,7 +299,7 @@ class Store:
         num_new = 0
         with self._changing(shelf) as change:
             for key, fresh in rows.groupby(rows["symbol"].map(quarantine.key_of), sort=True):
-                stored = self._quarantined(shelf, change.manifest, str(key))
+                stored = stored_quarantine(shelf, change.manifest, str(key))
                 both = quarantine.joined(stored, fresh)
                 if len(both) == len(stored):
                     continue
@@ -345,35 +329,11 @@ class Store:
         shelf = Shelf(self.root, source, interval)
         manifest = read_manifest(shelf)
         keys = sorted(manifest.quarantine) if symbol is None else [check_symbol(symbol)]
-        frames = [self._quarantined(shelf, manifest, key) for key in keys]
+        frames = [stored_quarantine(shelf, manifest, key) for key in keys]
         return pd.concat(frames, ignore_index=True) if frames else quarantine.no_rows()
 
-    def _quarantined(self, shelf: Shelf, manifest: Manifest, key: str) -> pd.DataFrame:
-        from marketgpt_data_sources.store import quarantine
-
-        record = manifest.quarantine.get(key)
-        if record is None:
-            return quarantine.no_rows()
-
-        def read(one: Quarantine) -> bytes:
-            path = shelf.quarantine_file(key, one.sha256)
-            content = path.read_bytes()
-            check_content(content, one.sha256, path)
-            return content
-
-        content = _following(shelf, record, read, lambda newer: newer.quarantine.get(key))
-        return quarantine.rows_from_bytes(content)
-
-    @contextmanager
-    def _changing(self, shelf: Shelf) -> Iterator[_Change]:
-        """Hold the shelf's lock, and write its manifest if the block changed it."""
-        with locked(shelf.lock, timeout_s=self.lock_timeout_s, clock=self.clock):
-            manifest = _opened(shelf)
-            change = _Change(manifest)
-            yield change
-            changed = change.changed()
-            if changed != manifest:
-                write_manifest(shelf, changed)
+    def _changing(self, shelf: Shelf) -> AbstractContextManager[Change]:
+        return changing(shelf, timeout_s=self.lock_timeout_s, clock=self.clock)
 
     def sql(self, query: str) -> pd.DataFrame:
         """Return what a SELECT over the view ``candles`` finds; see :mod:`.query`.
@@ -385,70 +345,3 @@ class Store:
 
         with Query(self, query) as result:
             return result.frame()
-
-
-class _Change:
-    """A manifest being changed."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self.manifest = manifest
-        self.candles = dict(manifest.candles)
-        self.failures = dict(manifest.failures)
-        self.quarantine = dict(manifest.quarantine)
-
-    def changed(self) -> Manifest:
-        """Return the manifest as it is to be."""
-        return Manifest(self.candles, self.failures, self.quarantine)
-
-
-def _opened(shelf: Shelf) -> Manifest:
-    """Return the manifest for who holds the lock, made if need be; remove what crashes left behind."""
-    manifest = read_manifest(shelf)
-    if not shelf.manifest.exists():
-        # Written before any data file, so that one without it means damage and not a crash.
-        if any(path.suffix == ".parquet" for path in shelf.leftovers({}, {})):
-            raise DataError(
-                f"{shelf.folder} holds candles but its manifest.json is gone: restore it, or remove the "
-                "folder to fetch them again"
-            )
-        write_manifest(shelf, manifest)
-    candles = {symbol: one.sha256 for symbol, one in manifest.candles.items()}
-    quarantine = {symbol: one.sha256 for symbol, one in manifest.quarantine.items()}
-    for path in shelf.leftovers(candles, quarantine):
-        path.unlink(missing_ok=True)
-    return manifest
-
-
-def _stored(shelf: Shelf, entry: Entry, scratch: Scratch) -> CandleSeries:
-    def read(one: Entry) -> CandleSeries:
-        path = shelf.candle_file(one.symbol, one.sha256)
-        return candles_from_file(path, one, shelf.interval, scratch)
-
-    return _following(shelf, entry, read, lambda newer: newer.candles.get(entry.symbol))
-
-
-def _following(shelf: Shelf, record: R, read: Callable[[R], T], newest: Callable[[Manifest], R | None]) -> T:
-    """Read the file a record names; if a writer has replaced it meanwhile, the one named now."""
-    for _ in range(_MOST_REPLACED):
-        try:
-            return read(record)
-        except FileNotFoundError:
-            newer = newest(read_manifest(shelf))
-            if newer is None or newer == record:
-                break
-            record = newer
-    raise DataError(
-        f"a file of {record.symbol} is missing in {shelf.folder}: its manifest.json names it; restore it, or "
-        "remove the folder to fetch again"
-    )
-
-
-def _cut(series: CandleSeries, start: Moment | None, end: Moment | None) -> CandleSeries:
-    if start is None and end is None:
-        return series
-    part = series.between(start, end)
-    if 2 * len(part) >= len(series):
-        return part
-    # A view would keep the whole history in memory.
-    columns = {name: getattr(part, name).copy() for name in ("time", *FIELDS)}
-    return dataclasses.replace(part, **columns)
