@@ -45,7 +45,7 @@ def test_says_check_file_and_row(
     assert lines[1].split()[:4] == ["impossible", "refuse", "1", "1"]
     fault = "1 x high or low does not enclose the other prices (rows 1; first 2024-03-05)"
     assert f"  {tmp_path}/long.csv: AAA: {fault}" in lines
-    assert lines[-1] == "2 candles of 1 symbols: 1 issues"
+    assert lines[-1] == "2 candles of 1 symbol: 1 issue"
 
 
 def test_json_has_everything(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -150,9 +150,9 @@ def _print(report: QualityReport, severity: str, examples: int | None) -> None:
         if examples is not None and len(issues) > examples:
             click.echo(f"  ... and {len(issues) - examples:,} more: --all")
         click.echo()
-    looked_at = f"{report.num_rows:,} candles of {report.num_symbols:,} symbols"
+    looked_at = f"{_counted(report.num_rows, 'candle')} of {_counted(report.num_symbols, 'symbol')}"
     nothing = "nothing is wrong" if severity == "report" else f"nothing to {severity}"
-    click.echo(f"{looked_at}: {nothing if report.is_clean else f'{len(report.issues):,} issues'}")
+    click.echo(f"{looked_at}: {nothing if report.is_clean else _counted(len(report.issues), 'issue')}")
     if report.weekdays_only:
         shown = ", ".join(report.weekdays_only[:_MOST_SYMBOLS])
         more = ", ..." if len(report.weekdays_only) > _MOST_SYMBOLS else ""
@@ -161,3 +161,7 @@ def _print(report: QualityReport, severity: str, examples: int | None) -> None:
             "only long gaps are told; --universe U may know theirs",
             err=True,
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
