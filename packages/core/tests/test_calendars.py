@@ -318,7 +318,7 @@ def test_no_candle_is_known_before_its_stamp_nor_later_than_a_day_after_its_span
     at = trading_calendar(name).known_at(time, interval)
     assert (at > time).all()
     assert (at <= time + np.timedelta64(interval.duration) + DAY).all()
-    assert (np.diff(at) >= np.timedelta64(0)).all()
+    assert (np.diff(at) >= np.timedelta64(0, "ns")).all()
 
 
 # --- building ---------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_times_must_increase() -> None:
 def test_rows_without_a_date_and_ragged_columns_are_refused() -> None:
     one = series()
     time = one.time.copy()
-    time[4] = np.datetime64("NaT")
+    time[4] = np.datetime64("NaT", "ns")
     with pytest.raises(CandleError, match="AAA: 1 rows without a date"):
         Candles([replace(one, time=time)])
     with pytest.raises(CandleError, match="AAA: columns differ in length"):

@@ -104,7 +104,7 @@ def test_iso_is_short_at_midnight() -> None:
     assert iso("2024-12-31T15:30") == "2024-12-31T15:30:00Z"
     assert iso(datetime(2024, 12, 31, 0, 0, 0, 5, tzinfo=UTC)) == "2024-12-31T00:00:00.000005Z"
     with pytest.raises(ConfigError, match="is not a moment in time"):
-        to_datetime(np.datetime64("NaT"))
+        to_datetime(np.datetime64("NaT", "ns"))
 
 
 def test_clocks() -> None:

@@ -54,7 +54,7 @@ def test_streams_hold_what_was_written_by_then_in_order_of_exit(resolve_as):
     reader = MemoryReader(signals, [resolve_as(signal, up=True) for signal in reversed(signals)])
     (stream,) = resolved_streams(reader, now=LATER).values()
     assert len(stream) == 10
-    assert (np.diff(stream.exit_at) > np.timedelta64(0)).all()
+    assert (np.diff(stream.exit_at) > np.timedelta64(0, "ns")).all()
     assert stream.block.tolist() == [0] * 5 + [1] * 5
     cut = resolve_as(signals[3], up=True).resolved_at
     (known,) = resolved_streams(reader, now=cut).values()

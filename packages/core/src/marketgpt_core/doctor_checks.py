@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
+from marketgpt_core.distributions import name_and_version
 from marketgpt_core.doctor import Check, Health
 from marketgpt_core.plugins.discovery import unmet_requirements
 from marketgpt_core.plugins.registry import registries
@@ -36,17 +37,16 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    # Without a name: what an interrupted pip leaves behind. Asking for a name reads a file.
-    found = {name: dist for dist in distributions() if (name := dist.name)}
-    for name, dist in sorted(found.items()):
+    found = dict(one for dist in distributions() if (one := name_and_version(dist)))
+    for name, version in sorted(found.items()):
         if name != "marketgpt" and not name.startswith("marketgpt-"):
             continue
         unmet = unmet_requirements(name)
         if unmet:
             mend = f"pip install --upgrade {name}"
-            yield Check(name, Health.FAIL, f"{dist.version}, needs {', '.join(unmet)}", mend)
+            yield Check(name, Health.FAIL, f"{version}, needs {', '.join(unmet)}", mend)
         else:
-            yield Check(name, Health.OK, dist.version)
+            yield Check(name, Health.OK, version)
 
 
 def _plugins() -> Check:

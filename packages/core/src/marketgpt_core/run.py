@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from marketgpt_core.clock import Clock, SystemClock
+from marketgpt_core.distributions import name_and_version
 from marketgpt_core.errors import DataError, RunError
 from marketgpt_core.files import read_json, sha256_of, write_json
 
@@ -173,7 +174,6 @@ def package_versions() -> dict[str, str]:
     points = entry_points()
     for group in points.groups:
         if group.startswith("marketgpt."):
-            dists = [point.dist for point in points.select(group=group)]
-            # Without a name: what an interrupted pip leaves behind.
-            wanted |= {dist.name: dist.version for dist in dists if dist and dist.name}
+            found = (name_and_version(point.dist) for point in points.select(group=group))
+            wanted |= dict(one for one in found if one)
     return dict(sorted(wanted.items()))

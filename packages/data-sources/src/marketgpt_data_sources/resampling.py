@@ -129,7 +129,8 @@ def _buckets(series: CandleSeries, to: Interval, calendar: TradingCalendar, *, e
 
 def _monday(days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     # numpy's weeks start on Thursday, the day of 1970-01-01.
-    return (days + 3).astype("datetime64[W]").astype("datetime64[D]") - 3
+    weeks: NDArray[np.datetime64] = (days + 3 * _DAY).astype("datetime64[W]").astype("datetime64[D]")
+    return weeks + -3 * _DAY
 
 
 def _resampled(

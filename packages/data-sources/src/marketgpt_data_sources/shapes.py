@@ -20,6 +20,7 @@ from marketgpt_data_sources.stamps import read_stamps
 logger = logging.getLogger(__name__)
 
 _LEVELS = 2
+_NO_TIME = np.timedelta64(0, "ns")
 _AMOUNT = re.compile(r"-?[$€£]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?[KMB]?")
 _THOUSANDS = {"K": 1e3, "M": 1e6, "B": 1e9}
 
@@ -150,7 +151,7 @@ def _oldest_first(frame: pd.DataFrame) -> pd.DataFrame:
     time = frame["time"].to_numpy()
     dated = ~np.isnat(time)
     steps = np.diff(time[dated])
-    falls, rises = steps < np.timedelta64(0), steps > np.timedelta64(0)
+    falls, rises = steps < _NO_TIME, steps > _NO_TIME
     if falls.sum() <= rises.sum():
         return frame
     if rises.any():  # allowed from one symbol to the next

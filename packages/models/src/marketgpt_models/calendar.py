@@ -75,7 +75,10 @@ def _turn_of_month(
     days: NDArray[np.datetime64], months: NDArray[np.datetime64], *, every_day: bool
 ) -> NDArray[np.int64]:
     weekmask = _WEEKMASKS[every_day]
-    first, following = months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]")
+    first, following = (
+        months.astype("datetime64[D]"),
+        (months + np.timedelta64(1, "M")).astype("datetime64[D]"),
+    )
     since = np.busday_count(first, days, weekmask=weekmask)
     left = np.busday_count(days, following, weekmask=weekmask) - 1
     result = np.where(since < _EDGE_DAYS, since, _EDGE_DAYS)

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 
 import click
 
+from marketgpt_core.distributions import name_and_version
 from marketgpt_core.errors import MarketGPTError, PluginError, hint
 from marketgpt_core.plugins.discovery import is_disabled, listed
 
@@ -65,7 +66,7 @@ class CommandGroup(click.Group):
 
 
 def _broken(name: str, point: EntryPoint, error: BaseException) -> click.Command:
-    dist = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+    dist = " ".join(name_and_version(point.dist) or ("unknown",))
     reason = f"command {name!r} of {dist} cannot be loaded: {type(error).__name__}: {error}"
 
     @click.command(

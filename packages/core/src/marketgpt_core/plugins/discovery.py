@@ -19,6 +19,7 @@ from types import ModuleType
 
 import pluggy
 
+from marketgpt_core.distributions import name_and_version
 from marketgpt_core.errors import PluginError
 from marketgpt_core.plugins.markers import PROJECT
 
@@ -86,13 +87,12 @@ def listed(group: str) -> list[tuple[Plugin, EntryPoint]]:
     """Return the entry points of a group from metadata alone, ours first, then by distribution."""
     found: dict[str, tuple[Plugin, EntryPoint]] = {}
     for point in entry_points_of(group):
-        dist = point.dist
+        distribution, version = name_and_version(point.dist) or ("unknown", "?")
         plugin = Plugin(
             group=group,
             name=point.name,
-            # An interrupted pip leaves entry points without a name and a version.
-            distribution=(dist and dist.name) or "unknown",
-            version=(dist and dist.version) or "?",
+            distribution=distribution,
+            version=version,
             value=point.value,
         )
         found.setdefault(plugin.key, (plugin, point))

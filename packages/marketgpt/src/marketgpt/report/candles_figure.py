@@ -18,7 +18,8 @@ from marketgpt_core.symbols import Category
 from marketgpt_core.times import to_datetime64
 
 _SHOWN_CANDLES = 180
-_LONGEST_CLOSURE_DAYS = 45
+_DAY = np.timedelta64(1, "D")
+_LONGEST_CLOSURE = 45 * _DAY
 _MARKS = {
     Side.LONG: ("triangle-up", LONG, 0.98),
     Side.SHORT: ("triangle-down", SHORT, 1.02),
@@ -61,7 +62,7 @@ def future_dates(
 ) -> NDArray[np.datetime64]:
     """Return the dates of bars ahead: sessions of the calendar, counted from the last one up to ``as_of``."""
     day = as_of.astype("datetime64[D]")
-    past = calendar.sessions(day - _LONGEST_CLOSURE_DAYS, day + 1)[-1:]
+    past = calendar.sessions(day - _LONGEST_CLOSURE, day + _DAY)[-1:]
     return np.concatenate([past, calendar.next_sessions(day, int(bars.max(initial=0)))])[bars]
 
 
