@@ -72,7 +72,7 @@ def _daily(bars: Bars) -> tuple[NDArray[np.timedelta64], NDArray[np.int64]]:
         return shift, weeks
     for late in (-1, 1):
         moved = bars.calendar.is_session(days - late * _DAY)
-        shift[_explained(weeks, here, moved) & (shift == shift.dtype.type(0))] = late * _DAY
+        shift[_explained(weeks, here, moved) & (shift == 0 * _DAY)] = late * _DAY
     return shift, weeks
 
 
