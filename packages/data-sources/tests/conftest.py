@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 from marketgpt_core.calendars import trading_calendar
 from marketgpt_core.clock import FixedClock
@@ -122,3 +123,20 @@ def _intraday(calendar: str, interval: Interval, days: np.ndarray) -> np.ndarray
         at_lunch = (piece >= opens + after * minute) & (piece < opens + (after + length) * minute)
         pieces.append(piece[~at_lunch])
     return np.concatenate(pieces)
+
+
+@pytest.fixture(params=["curl_cffi", "requests"])
+def opened(open_yahoo: Callable[..., YFinance], request: pytest.FixtureRequest) -> Any:
+    """The source over each HTTP library; curl_cffi is what users have."""
+    sessions: list[requests.Session] = []
+
+    def opened(**options: Any) -> YFinance:
+        source = open_yahoo(**options)
+        if request.param == "requests":
+            source.session = requests.Session()
+            sessions.append(source.session)
+        return source
+
+    yield opened
+    for session in sessions:
+        session.close()

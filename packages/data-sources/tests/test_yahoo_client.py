@@ -6,11 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 import yfinance as yf
 
 from marketgpt_core.errors import ConfigError, FetchError
@@ -29,22 +27,6 @@ def _chart(symbol: str) -> str:
 
 def _paths(server: YahooServer) -> list[str]:
     return [urlsplit(path).path for path in server.requests]
-
-
-@pytest.fixture(params=["curl_cffi", "requests"])
-def opened(open_yahoo: Opener, request: pytest.FixtureRequest) -> Any:
-    sessions: list[requests.Session] = []
-
-    def opened(**options: Any) -> YFinance:
-        source = open_yahoo(**options)
-        if request.param == "requests":
-            source.session = requests.Session()
-            sessions.append(source.session)
-        return source
-
-    yield opened
-    for session in sessions:
-        session.close()
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import pytest
-import requests
 
 from marketgpt_core.errors import FetchError, FetchReason
 from marketgpt_data_sources.loopback.listing import refusal
@@ -24,23 +22,6 @@ NOT_FOUND = refusal("Not Found", "No data found, symbol may be delisted")
 @pytest.fixture(autouse=True)
 def acme(yahoo) -> None:
     yahoo.list("ACME", weekdays(date(2024, 3, 1), 20), walk(20, seed=3, adjusted=0.5))
-
-
-@pytest.fixture(params=["curl_cffi", "requests"])
-def opened(open_yahoo: Opener, request: pytest.FixtureRequest) -> Any:
-    """The source over each HTTP library; curl_cffi is what users have."""
-    sessions: list[requests.Session] = []
-
-    def opened(**options: Any) -> YFinance:
-        source = open_yahoo(**options)
-        if request.param == "requests":
-            source.session = requests.Session()
-            sessions.append(source.session)
-        return source
-
-    yield opened
-    for session in sessions:
-        session.close()
 
 
 def _jitter(*limits: float) -> list[float]:

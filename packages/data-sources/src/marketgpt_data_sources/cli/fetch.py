@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marketgpt_core.cli.options import json_option, print_json
-from marketgpt_core.errors import ConfigError, DataError, hint
+from marketgpt_core.errors import ConfigError
 from marketgpt_data_sources.cli.options import interval_of, interval_option, opened, option_option, wanted
 
 if TYPE_CHECKING:
@@ -123,25 +123,19 @@ def _asked(
     universe: Universe | None, symbols: str | None, place: DataSource, source: str, interval: Interval
 ) -> Sequence[str]:
     """Return the symbols a user means: a universe's, the named ones, or all there are."""
+    from marketgpt_data_sources.base import check_known
+
     if universe is None:
         if symbols is None and not place.symbols(interval) and place.location_field is None:
             raise ConfigError(
                 "what shall be fetched? name a universe of 'marketgpt data list', or --symbols AAPL,MSFT"
             )
-        named = wanted(place, source, symbols, interval)
-        _refuse_unknown(named, place.symbols(interval), where=source)
-        return named
+        named, known = wanted(place, source, symbols, interval), place.symbols(interval)
+        return check_known(named, known, where=source) if known else named
     if symbols is None:
         return universe.symbols
     named = wanted(place, source, symbols, interval)
-    _refuse_unknown(named, universe.symbols, where=f"universe {universe.name}")
-    return named
-
-
-def _refuse_unknown(named: Sequence[str], known: Sequence[str], *, where: str) -> None:
-    missing = next((symbol for symbol in named if known and symbol not in set(known)), None)
-    if missing is not None:
-        raise DataError(f"unknown symbol {missing[:40]!r} in {where}; {hint(missing, known)}")
+    return check_known(named, universe.symbols, where=f"universe {universe.name}")
 
 
 def name_in_store(source: str, place: DataSource) -> str:

@@ -16,7 +16,6 @@ from marketgpt_data_sources.cli.options import (
     opened,
     option_option,
     print_table,
-    summary,
     symbols_option,
     wanted,
 )
@@ -107,12 +106,16 @@ def _summaries(
     place: DataSource, text: str, names: Iterable[str], interval: Interval
 ) -> list[dict[str, Any]]:
     from marketgpt_core.times import iso
-    from marketgpt_data_sources.base import check_known
+    from marketgpt_data_sources.base import SymbolSummary, check_known
 
     known = place.summary(interval)
     if known is None:
         candles = place.fetch(list(names), interval=interval)
-        return [summary(candles, symbol) for symbol in candles]
+        known = {
+            symbol: SymbolSummary(one.category, len(one), one.time[0], one.time[-1])
+            for symbol, one in candles.items()
+        }
+        names = candles
     return [
         {
             "symbol": symbol,

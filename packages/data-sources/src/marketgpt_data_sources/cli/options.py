@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from marketgpt_core.candles import Candles
     from marketgpt_core.interval import Interval
     from marketgpt_data_sources.base import DataSource
 
@@ -57,21 +56,6 @@ def interval_of(text: str) -> Interval:
     from marketgpt_core.interval import Interval
 
     return Interval.parse(text)
-
-
-def summary(candles: Candles, symbol: str) -> dict[str, Any]:
-    """Return a row about one symbol for a table or JSON."""
-    from marketgpt_core.times import iso
-
-    series = candles[symbol]
-    return {
-        "symbol": symbol,
-        "category": str(series.category),
-        "interval": str(series.interval),
-        "first": iso(series.time[0]),
-        "last": iso(series.time[-1]),
-        "candles": len(series),
-    }
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

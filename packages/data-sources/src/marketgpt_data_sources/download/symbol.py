@@ -25,7 +25,7 @@ from marketgpt_data_sources.download.freshness import is_current
 from marketgpt_data_sources.download.outcome import Outcome, Status
 from marketgpt_data_sources.pacing.breaker import CircuitOpenError
 from marketgpt_data_sources.pacing.network import NetworkSource
-from marketgpt_data_sources.quality import clean
+from marketgpt_data_sources.quality import Cleaned, clean
 from marketgpt_data_sources.store import Entry, Store, Update, UpdateKind
 
 if TYPE_CHECKING:
@@ -188,20 +188,7 @@ class SymbolDownload:
             FetchError: when there is no sound row, a bad row under ``strict``, or a whole history that lacks
                 stored candles.
         """
-        told = self._told_category(symbol)
-        if told is not None:  # what the user says wins over what the source says
-            frame = frame.drop(columns="category", errors="ignore")
-        with _told(symbol):
-            cleaned = clean(
-                within(frame, ask),
-                interval=self.interval,
-                config=self.config.quality,
-                where=where,
-                now=self.clock.now(),
-                calendars=self.calendars,
-                adjust=bool(getattr(self.source.config, "adjust", True)),
-                category=told,
-            )
+        cleaned = self._cleaned(symbol, frame, ask, where)
         bad = cleaned.quarantined
         refused = bad[bad["reason"] != _UNFINISHED]
         if self.config.strict and len(refused):
@@ -235,6 +222,22 @@ class SymbolDownload:
             rows_revised=update.rows_revised,
             rows_quarantined=len(bad),
         )
+
+    def _cleaned(self, symbol: str, frame: pd.DataFrame, ask: Ask, where: str) -> Cleaned:
+        told = self._told_category(symbol)
+        if told is not None:  # what the user says wins over what the source says
+            frame = frame.drop(columns="category", errors="ignore")
+        with _told(symbol):
+            return clean(
+                within(frame, ask),
+                interval=self.interval,
+                config=self.config.quality,
+                where=where,
+                now=self.clock.now(),
+                calendars=self.calendars,
+                adjust=bool(getattr(self.source.config, "adjust", True)),
+                category=told,
+            )
 
     def _told_category(self, symbol: str) -> Category | None:
         option: Category | None = getattr(self.source.config, "category", None)
