@@ -52,6 +52,10 @@ def _edge_bomb(content: dict[str, Any]) -> None:
     content["channels"]["gap"]["edges"] = [float(k) for k in range(20_000)]
 
 
+def _foreign_volume(content: dict[str, Any]) -> None:
+    content["channels"]["volume"] = content["channels"]["gap"]
+
+
 def _negative_wick(content: dict[str, Any]) -> None:
     low = content["channels"]["low"]
     low["edges"].insert(0, -1.0)
@@ -82,6 +86,10 @@ def _negative_wick(content: dict[str, Any]) -> None:
         (_set("channels", "body", "knots", 2, value=[0.0] * 16), "channels.body.knots.2"),
         (_set("channels", "up", "knots", 0, value=[1e-10] * 17), "not an atom"),
         (_set("channels", "up", "mass", 0, value=1.5), "channels.up.mass.0"),
+        (_set("channels", "up", "mass", 0, value=0.9), "channel up: the masses sum to"),
+        (_set("config", "volume_bins", value=8), "make the channels .*, volume, it holds gap, body, up, low"),
+        (_set("prior_volume_variance", value=-1.0), "prior_volume_variance"),
+        (_foreign_volume, "it holds gap, body, up, low, volume"),
         (_negative_wick, "wick is negative"),
         (_edge_bomb, "channels.gap.edges"),
         (lambda content: content["channels"].pop("low"), "channels.low"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from marketgpt_core.tokens import VolatilityState
 from marketgpt_tokenizer import OHLCTokenizer
 from marketgpt_tokenizer.testing import TokenizerConformance
 
@@ -20,3 +22,14 @@ class TestFewBins(TokenizerConformance):
         return OHLCTokenizer(
             OHLCTokenizer.Config(gap_bins=2, body_bins=3, up_bins=1, low_bins=1, tail_masses=())
         )
+
+
+class TestVolume(TokenizerConformance):
+    @pytest.fixture
+    def implementation(self) -> OHLCTokenizer:
+        return OHLCTokenizer(OHLCTokenizer.Config(volume_bins=32))
+
+    def decode_next(
+        self, fitted: OHLCTokenizer, row: np.ndarray, state: VolatilityState, close: float
+    ) -> dict[str, np.ndarray]:
+        return fitted.decode(row[None], fitted.sigma(state), close, state)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from marketgpt_core.errors import DataError
+
 NUM_KNOTS = 17
 # In units of sigma. A price's last bit over the smallest sigma allowed (1e-6) stays below 1e-8.
 ATOM = 1e-9
@@ -89,6 +91,43 @@ class ChannelBins:
         """Return the lower and upper end of each bin, shape (V,), with ``limit`` for infinity."""
         ends = np.concatenate([[-limit], self.edges, [limit]])
         return ends[:-1], ends[1:]
+
+
+class BinLaws:
+    """The laws inside the bins of K channels, for drawing of all at once.
+
+    Args:
+        bins: The channels' bins.
+    """
+
+    def __init__(self, bins: Sequence[ChannelBins]) -> None:
+        self._sizes = np.array([len(one) for one in bins])
+        # All knots in one row, and where each channel's begin.
+        self._knots = np.concatenate([one.knots.ravel() for one in bins])
+        self._starts = np.cumsum([0, *(one.knots.size for one in bins)])[:-1]
+
+    def values(
+        self, tokens: NDArray[np.integer], u: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the values of tokens (..., K) at ``u`` in [0, 1), same shape; None takes the medians.
+
+        Raises:
+            DataError: for tokens of another shape or outside the vocabulary.
+        """
+        tokens, sizes = np.asarray(tokens), self._sizes
+        if tokens.shape[-1:] != sizes.shape:
+            raise DataError(f"tokens must have shape (..., {len(sizes)}), got {tokens.shape}")
+        if ((tokens < 0) | (tokens >= sizes)).any():
+            raise DataError(
+                f"a token is outside the vocabulary, whose sizes are {tuple(int(size) for size in sizes)}"
+            )
+        first = self._starts + tokens.astype(np.int64) * NUM_KNOTS
+        if u is None:
+            return np.asarray(self._knots[first + NUM_KNOTS // 2])
+        position = np.clip(u, 0.0, 1.0) * (NUM_KNOTS - 1)
+        step = np.minimum(position.astype(np.int64), NUM_KNOTS - 2)
+        low, high = self._knots[first + step], self._knots[first + step + 1]
+        return np.asarray(low + (position - step) * (high - low))
 
 
 def _half_line_edges(

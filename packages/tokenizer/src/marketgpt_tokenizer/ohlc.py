@@ -1,81 +1,65 @@
-"""The OHLC tokenizer: four tokens a candle, in units of a causal volatility.
+"""The OHLC tokenizer: four tokens a candle, in units of a causal volatility; the volume's if wanted.
 
-Shapes: T candles of a series, N paths, K = 4 channels (gap, body, up, low).
+Shapes: T candles of a series, N paths, K channels: gap, body, up, low, and volume where ``volume_bins`` > 0.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.errors import DataError
-from marketgpt_core.files import write_text
 from marketgpt_core.tokens import TokenSeries, VolatilityState
+from marketgpt_tokenizer import ohlc_file
 from marketgpt_tokenizer.base import Tokenizer
-from marketgpt_tokenizer.bins import NUM_KNOTS, ChannelBins
+from marketgpt_tokenizer.bins import NUM_KNOTS, BinLaws, ChannelBins
 from marketgpt_tokenizer.channels import CHANNELS, candles_of, log_channels
+from marketgpt_tokenizer.ohlc_config import OHLCConfig
+from marketgpt_tokenizer.streaming import EncodingState, begin_stream, encode_next
 from marketgpt_tokenizer.volatility import CausalVolatility, candle_variance
+from marketgpt_tokenizer.volume import VOLUME, CausalVolume, log_surprises
 
 
 class OHLCTokenizer(Tokenizer):
     """Gap, body and both wicks of each candle, over a causal sigma, as quantile bins.
 
-    The volume is not tokenized. Fit it on the training part only; the fitted bins belong to the model that
-    was trained on their tokens.
+    Fit it on the training part only; the fitted bins belong to the model that was trained on their tokens.
+    With ``volume_bins`` a last channel says how surprising the log volume is; see
+    :mod:`marketgpt_tokenizer.volume`.
 
     Args:
         config: Options; None takes the defaults.
     """
 
-    class Config(Tokenizer.Config):
-        """Options of the OHLC tokenizer.
-
-        Attributes:
-            gap_bins, body_bins, up_bins, low_bins: Quantile bins of each channel; the atom at zero and the
-                tail cuts come on top, few or equal training values give fewer.
-            tail_masses: The outermost bins are cut again where this share of the values lies beyond.
-            clip: Values are cut to +- this many sigma before anything else.
-            fast_half_life_bars, slow_half_life_bars: Half-lives of the averages behind sigma, slow_sigma.
-            warmup_bars: Candles until the prior variance has no weight left.
-            sigma_floor, sigma_ceiling: Sigma stays between them, log return per bar.
-        """
-
-        gap_bins: int = Field(default=64, ge=2, le=4096)
-        body_bins: int = Field(default=64, ge=2, le=4096)
-        up_bins: int = Field(default=32, ge=1, le=4096)
-        low_bins: int = Field(default=32, ge=1, le=4096)
-        tail_masses: tuple[Annotated[float, Field(gt=0.0, lt=0.5)], ...] = Field(
-            default=(0.01, 0.003, 0.001), max_length=16
-        )
-        clip: float = Field(default=20.0, ge=1.0, le=1000.0)
-        fast_half_life_bars: float = Field(default=20.0, gt=0.0, le=1e6)
-        slow_half_life_bars: float = Field(default=250.0, gt=0.0, le=1e6)
-        warmup_bars: int = Field(default=60, ge=1, le=1_000_000)
-        # Below 1e-6 the last bit of a price could move a decoded value into the next bin.
-        sigma_floor: float = Field(default=1e-5, ge=1e-6, le=0.1)
-        sigma_ceiling: float = Field(default=1.0, ge=0.2, le=10.0)
+    class Config(OHLCConfig):
+        """Options; see :class:`~marketgpt_tokenizer.ohlc_config.OHLCConfig`."""
 
     kind: ClassVar[str] = "ohlc"
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or self.Config()
         self._bins: tuple[ChannelBins, ...] | None = None
-        self._prior_variance = 0.0
+        self._prior_variance = self._prior_volume_variance = 0.0
 
     @classmethod
-    def restore(cls, config: Config, bins: tuple[ChannelBins, ...], prior_variance: float) -> Self:
+    def restore(
+        cls,
+        config: Any,  # noqa: ANN401 - each class has its own Config
+        bins: tuple[ChannelBins, ...],
+        prior_variance: float,
+        prior_volume_variance: float = 0.0,
+    ) -> Self:
         """Return a fitted tokenizer made of its parts, one :class:`ChannelBins` a channel."""
         fitted = cls(config)
         fitted._bins = bins
         fitted._prior_variance = prior_variance
+        fitted._prior_volume_variance = prior_volume_variance
         return fitted
 
     @property
@@ -98,9 +82,14 @@ class OHLCTokenizer(Tokenizer):
         return self._prior_variance
 
     @property
+    def prior_volume_variance(self) -> float:
+        """Mean squared surprise of the log volume of a symbol without history; 0 without the channel."""
+        return self._prior_volume_variance
+
+    @property
     def channel_names(self) -> tuple[str, ...]:
-        """``("gap", "body", "up", "low")``."""
-        return CHANNELS
+        """``("gap", "body", "up", "low")``, and ``"volume"`` where ``volume_bins`` > 0."""
+        return (*CHANNELS, VOLUME) if self.config.volume_bins else CHANNELS
 
     @property
     def vocab_sizes(self) -> tuple[int, ...]:
@@ -111,113 +100,170 @@ class OHLCTokenizer(Tokenizer):
     def volatility(self) -> CausalVolatility:
         """The causal scale with its fitted prior."""
         self._require_fit()
-        return self._causal(self._prior_variance)
+        return self.config.volatility(self._prior_variance)
 
-    def _causal(self, prior_variance: float) -> CausalVolatility:
-        config = self.config
-        return CausalVolatility(
-            prior_variance=prior_variance,
-            fast_half_life_bars=config.fast_half_life_bars,
-            slow_half_life_bars=config.slow_half_life_bars,
-            warmup_bars=config.warmup_bars,
-            sigma_floor=config.sigma_floor,
-            sigma_ceiling=config.sigma_ceiling,
-        )
+    @cached_property
+    def volume(self) -> CausalVolume | None:
+        """The causal surprise of the volume with its fitted prior; None without the channel."""
+        self._require_fit()
+        return self.config.volume(self._prior_volume_variance)
 
     def fit(self, candles: Candles) -> Self:
-        """Fit the prior variance and the bins, all symbols weighing by their candles.
+        """Fit the priors and the bins, all symbols weighing by their candles.
 
-        The prior is the median over symbols of their mean candle variance.
+        The priors are medians over symbols: of their mean candle variance, and of the mean squared surprise
+        of their log volume.
         """
-        logs = [log_channels(series) for series in candles.values() if len(series) > 1]
-        if not logs:
+        series = [one for one in candles.values() if len(one) > 1]
+        if not series:
             raise DataError("a tokenizer is fitted on at least one symbol of two candles; there is none")
+        logs = [log_channels(one) for one in series]
         variances = [candle_variance(*log) for log in logs]
         prior = float(np.median([variance.mean() for variance in variances]))
-        volatility = self._causal(prior)
+        prior_volume = self._fit_prior_volume(series)
+        volatility, volume = self.config.volatility(prior), self.config.volume(prior_volume)
         scaled = [
-            self._scaled(log, volatility.scales(variance)[0])
-            for log, variance in zip(logs, variances, strict=True)
+            self._scaled(log, volatility.scales(variance)[0], one.volume, volume)
+            for one, log, variance in zip(series, logs, variances, strict=True)
         ]
         config = self.config
-        sizes = (config.gap_bins, config.body_bins, config.up_bins, config.low_bins)
+        sizes = (config.gap_bins, config.body_bins, config.up_bins, config.low_bins, config.volume_bins)
         bins = tuple(
             ChannelBins.fit(
                 np.concatenate([one[channel] for one in scaled]),
                 num_bins=size,
                 tail_masses=config.tail_masses,
             )
-            for channel, size in enumerate(sizes)
+            for channel, size in enumerate(sizes[: len(self.channel_names)])
         )
-        return self.restore(config, bins, prior)
+        return self.restore(config, bins, prior, prior_volume)
 
-    def _scaled(self, logs: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.clip(logs / sigma, -self.config.clip, self.config.clip)
+    def _fit_prior_volume(self, series: list[CandleSeries]) -> float:
+        if not self.config.volume_bins:
+            return 0.0
+        surprises = [log_surprises(one.volume, self.config.volume_level_half_life_bars) for one in series]
+        means = [float(np.mean(one**2)) for one in surprises if len(one)]
+        return float(np.median(means)) if means else 0.0
+
+    def _scaled(
+        self,
+        logs: NDArray[np.float64],
+        sigma: NDArray[np.float64],
+        volume: NDArray[np.float64],
+        causal: CausalVolume | None,
+    ) -> NDArray[np.float64]:
+        """Return channel values (K, T - 1), clipped, from log channels (4, T - 1) and volumes (T,)."""
+        values = logs / sigma
+        if causal is not None:
+            values = np.concatenate([values, causal.values(volume)[None, 1:]])
+        return np.clip(values, -self.config.clip, self.config.clip, out=values)
 
     def encode(self, series: CandleSeries) -> TokenSeries:
         """Encode one symbol: T candles give T - 1 rows; the row of candle t uses candles <= t only."""
-        bins = self.bins
+        self._require_fit()
         if len(series) < 2:  # noqa: PLR2004 - a gap needs a predecessor
             raise DataError(f"{series.symbol}: {len(series)} candles; to encode it takes at least 2")
         logs = log_channels(series)
-        sigma, next_sigma, slow_sigma = self.volatility.scales(candle_variance(*logs))
-        values = self._scaled(logs, sigma)
-        tokens = np.empty((len(sigma), len(bins)), dtype=np.int16)
-        for channel, one in enumerate(bins):
+        scales = self.volatility.scales(candle_variance(*logs))
+        values = self._scaled(logs, scales[0], series.volume, self.volume)
+        return self.rows_of(series[1:], values, scales)
+
+    def rows_of(
+        self,
+        candles: CandleSeries,
+        values: NDArray[np.float64],
+        scales: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    ) -> TokenSeries:
+        """Return the rows of T candles from channel values (K, T), and sigma, next and slow sigma (T,)."""
+        tokens = np.empty((len(candles), len(values)), dtype=np.int16)
+        for channel, one in enumerate(self.bins):
             tokens[:, channel] = one.encode(values[channel])
+        sigma, next_sigma, slow_sigma = scales
         return TokenSeries(
-            symbol=series.symbol,
-            category=series.category,
-            time=series.time[1:],
+            symbol=candles.symbol,
+            category=candles.category,
+            time=candles.time,
             tokens=tokens,
             channels=np.ascontiguousarray(values.T, dtype=np.float32),
             sigma=sigma,
             next_sigma=next_sigma,
             slow_sigma=slow_sigma,
-            close=series.close[1:],
+            close=candles.close,
         )
 
+    def begin_stream(self, series: CandleSeries) -> EncodingState:
+        """Return where encoding stands after the series (one candle or more): what a live feed goes on from.
+
+        Raises:
+            DataError: without a candle, or before it is fitted.
+        """
+        return begin_stream(self, series)
+
+    def encode_next(self, state: EncodingState, candles: CandleSeries) -> tuple[TokenSeries, EncodingState]:
+        """Encode new candles, mostly one, in time that does not grow with the history.
+
+        The rows are to the last bit those that :meth:`encode` gives of the whole series (on x86-64; where a
+        compiler fuses multiplications and additions they may differ by 1e-12).
+
+        Args:
+            state: From :meth:`begin_stream` or the call before; it stays valid, so a candle that is still
+                forming can be encoded again and again.
+            candles: One or more later candles of the same symbol; checked like all candles.
+
+        Returns:
+            One row a new candle, and the state after them.
+
+        Raises:
+            DataError: for another symbol or interval, candles that are not later, or impossible ones.
+        """
+        return encode_next(self, state, candles)
+
     def decode(
-        self, tokens: NDArray[np.integer], sigma: NDArray[np.float64], close: float
+        self,
+        tokens: NDArray[np.integer],
+        sigma: NDArray[np.float64],
+        close: float,
+        state: VolatilityState | None = None,
     ) -> dict[str, NDArray[np.float64]]:
-        """Decode successive candles from the median of each bin; see the base class."""
+        """Decode successive candles from the median of each bin; see the base class.
+
+        Args:
+            tokens: shape (T, K).
+            sigma: shape (T,), > 0.
+            close: Close before the first candle, > 0.
+            state: The path (N = 1) before the first candle. With it a tokenizer with a volume channel gives
+                ``volume``, too: a surprise becomes a volume only beside the level it is compared with.
+        """
         tokens, sigma = np.asarray(tokens), np.asarray(sigma, dtype=np.float64)
         if tokens.ndim != 2 or sigma.shape != tokens.shape[:1]:  # noqa: PLR2004 - (T, K)
-            raise DataError(f"decode takes tokens (T, 4) and sigma (T,), got {tokens.shape}, {sigma.shape}")
+            raise DataError(
+                f"decode takes tokens (T, {len(self.channel_names)}) and sigma (T,), got {tokens.shape}, "
+                f"{sigma.shape}"
+            )
         if not (np.isfinite(sigma) & (sigma > 0)).all() or not (np.isfinite(close) and close > 0):
             raise DataError("decode takes a finite sigma > 0 and a finite close > 0")
-        return candles_of(self.values(tokens).T * sigma, float(close))
+        values = self.values(tokens).T
+        decoded = candles_of(values[: len(CHANNELS)] * sigma, float(close))
+        if state is not None and self.volume is not None:
+            decoded["volume"] = self.volume.decode(_volume_of(state), values[-1])
+        return decoded
 
     @cached_property
-    def _knots(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """All knots in one row, and where each channel's begin."""
-        starts = np.cumsum([0, *(bins.knots.size for bins in self.bins)])[:-1]
-        return np.concatenate([bins.knots.ravel() for bins in self.bins]), starts
+    def _laws(self) -> BinLaws:
+        return BinLaws(self.bins)
 
     def values(
         self, tokens: NDArray[np.integer], u: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Return channel values in sigma, linear between the knots of each token's bin."""
-        tokens = np.asarray(tokens)
-        sizes = np.array(self.vocab_sizes)
-        if tokens.shape[-1:] != sizes.shape:
-            raise DataError(f"tokens must have shape (..., {len(sizes)}), got {tokens.shape}")
-        if ((tokens < 0) | (tokens >= sizes)).any():
-            raise DataError(f"a token is outside the vocabulary, whose sizes are {self.vocab_sizes}")
-        knots, starts = self._knots
-        first = starts + tokens.astype(np.int64) * NUM_KNOTS
-        if u is None:
-            return np.asarray(knots[first + NUM_KNOTS // 2])
-        position = np.clip(u, 0.0, 1.0) * (NUM_KNOTS - 1)
-        step = np.minimum(position.astype(np.int64), NUM_KNOTS - 2)
-        low, high = knots[first + step], knots[first + step + 1]
-        return np.asarray(low + (position - step) * (high - low))
+        return self._laws.values(tokens, u)
 
     def begin(self, series: CandleSeries) -> VolatilityState:
         """Return the state of one path after the last candle of the series."""
         if not len(series):
             raise DataError(f"{series.symbol}: no candles to begin a path after")
-        return self.volatility.begin(candle_variance(*log_channels(series)))
+        state = self.volatility.begin(candle_variance(*log_channels(series)))
+        return state if self.volume is None else replace(state, volume=self.volume.begin(series.volume))
 
     def sigma(self, state: VolatilityState) -> NDArray[np.float64]:
         """Return the scale of each path's next candle, shape (N,)."""
@@ -228,25 +274,13 @@ class OHLCTokenizer(Tokenizer):
         return self.volatility.scale(state.slow, state.count)
 
     def advance(self, state: VolatilityState, values: NDArray[np.float64]) -> VolatilityState:
-        """Return the state after one more candle a path, of channel values (N, 4) in sigma."""
-        logs = np.asarray(values, dtype=np.float64).T * self.sigma(state)
-        return self.volatility.advance(state, candle_variance(*logs))
-
-    def _content(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "format": 1,
-            "config": self.config.model_dump(mode="json"),
-            "prior_variance": self._prior_variance,
-            "channels": {
-                name: {
-                    "edges": one.edges.tolist(),
-                    "knots": one.knots.tolist(),
-                    "mass": one.mass.tolist(),
-                }
-                for name, one in zip(CHANNELS, self.bins, strict=True)
-            },
-        }
+        """Return the state after one more candle a path, of channel values (N, K) in sigma."""
+        values = np.asarray(values, dtype=np.float64)
+        logs = values.T[: len(CHANNELS)] * self.sigma(state)
+        moved = self.volatility.advance(state, candle_variance(*logs))
+        if self.volume is None:
+            return moved
+        return replace(moved, volume=self.volume.advance(_volume_of(state), values[:, -1]))
 
     def describe(self) -> dict[str, Any]:
         """Return kind, fingerprint, prior and every bin: ends (None: no end), median and mass."""
@@ -261,18 +295,32 @@ class OHLCTokenizer(Tokenizer):
             ]
         return {"prior_sigma": self._prior_variance**0.5, **described}
 
+    def content(self) -> dict[str, Any]:
+        """Return all that decides tokens and decoded candles, as JSON values: what the fingerprint is of."""
+        return ohlc_file.content_of(self)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return ohlc_file.fingerprint_of(self.content())
+
     def fingerprint(self) -> str:
-        """Return the hex sha256 of the file's content in canonical JSON."""
-        text = json.dumps(self._content(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Return the hex sha256 of the content in canonical JSON, wherever its arrays are kept."""
+        return self._fingerprint
 
     def save(self, path: Path) -> None:
-        """Write one JSON file; floats are exact."""
-        write_text(path, json.dumps(self._content(), allow_nan=False) + "\n")
+        """Write JSON, floats exact; a large vocabulary's arrays go into a safetensors file beside it."""
+        ohlc_file.write(self.content(), Path(path))
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what :meth:`save` wrote, trusting nothing in it."""
-        from marketgpt_tokenizer.ohlc_file import read_parts
+        parts = ohlc_file.read(Path(path), ohlc_file.OHLCContent, cls.Config)
+        return cls.restore(parts.config, parts.bins, parts.prior_variance, parts.prior_volume_variance)
 
-        return cls.restore(*read_parts(path))
+
+def _volume_of(state: VolatilityState) -> NDArray[np.float64]:
+    if state.volume is None:
+        raise DataError(
+            "the state knows nothing of the volume: it comes from a tokenizer without that channel"
+        )
+    return state.volume

@@ -59,6 +59,12 @@ class TokenizerConformance:
         """Return the implementation fitted on the training candles."""
         return implementation.fit(candles)
 
+    def decode_next(
+        self, fitted: Tokenizer, row: NDArray[np.int64], state: VolatilityState, close: float
+    ) -> dict[str, NDArray[np.float64]]:
+        """Decode the next candle of a path; override it for a tokenizer that needs more than sigma."""
+        return fitted.decode(row[None], fitted.sigma(state), close)
+
     def test_before_fit_it_says_so(self, implementation: Tokenizer, candles: Candles) -> None:
         """An unfitted tokenizer refuses to encode with a DataError."""
         with pytest.raises(DataError):
@@ -155,7 +161,7 @@ class TokenizerConformance:
         sigmas, slows = [], []
         for row in tokens:
             sigmas.append(fitted.sigma(state)[0])
-            steps.append(fitted.decode(row[None], fitted.sigma(state), close))
+            steps.append(self.decode_next(fitted, row, state, close))
             close = float(steps[-1]["close"][0])
             state = fitted.advance(state, fitted.values(row[None]))
             slows.append(fitted.slow_sigma(state)[0])
@@ -168,11 +174,7 @@ class TokenizerConformance:
     def test_paths_are_independent(self, fitted: Tokenizer, candles: Candles) -> None:
         """N paths advanced together equal each advanced alone."""
         starts = [fitted.begin(candles[name]) for name in ("AAA", "BBB")]
-        together = VolatilityState(
-            fast=np.concatenate([one.fast for one in starts]),
-            slow=np.concatenate([one.slow for one in starts]),
-            count=np.concatenate([one.count for one in starts]),
-        ).repeat(2)
+        together = VolatilityState.concatenated(starts).repeat(2)
         values = fitted.values(random_tokens(fitted, 4))
         moved = fitted.advance(together, values)
         for path in range(4):

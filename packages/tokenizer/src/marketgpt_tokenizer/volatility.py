@@ -29,6 +29,39 @@ def candle_variance(
     return 0.5 * (rogers_satchell + gap * gap) + 0.5 * (gap + body) ** 2
 
 
+def exponential_mean(values: NDArray[np.float64], half_life_bars: float) -> NDArray[np.float64]:
+    """Return the normalised exponential mean of the values up to and including each, shape (T,)."""
+    return pd.Series(values).ewm(halflife=half_life_bars).mean().to_numpy()
+
+
+def exponential_step(
+    average: NDArray[np.float64],
+    value: NDArray[np.float64],
+    count: NDArray[np.int64],
+    half_life_bars: float,
+) -> NDArray[np.float64]:
+    """Return the exponential mean of ``count`` values from that of all but the newest; shapes (N,)."""
+    # The newest of n weights 2^(-k / half-life), k = 0 .. n-1, over their sum.
+    log_decay = -np.log(2.0) / half_life_bars
+    weight = np.expm1(log_decay) / np.expm1(log_decay * count)
+    return np.asarray(average + weight * (value - average))
+
+
+def shrunk_scale(
+    average: NDArray[np.float64],
+    count: NDArray[np.int64],
+    *,
+    prior_variance: float,
+    warmup: int,
+    floor: float,
+    ceiling: float,
+) -> NDArray[np.float64]:
+    """Return the root of an average variance of ``count`` values, shrunk to a prior while they are few."""
+    weight = np.maximum(0.0, 1.0 - count / warmup)
+    variance = average + weight * (prior_variance - average)
+    return np.sqrt(np.clip(variance, floor**2, ceiling**2))
+
+
 @dataclass(frozen=True)
 class CausalVolatility:
     """Fast and slow exponential averages of the candle variance, shrunk to a prior while young.
@@ -50,16 +83,19 @@ class CausalVolatility:
 
     def averages(self, variance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the fast and slow averages up to and including each candle, shape (T,) each."""
-        frame = pd.Series(variance)
-        fast = frame.ewm(halflife=self.fast_half_life_bars).mean().to_numpy()
-        slow = frame.ewm(halflife=self.slow_half_life_bars).mean().to_numpy()
-        return fast, slow
+        fast = exponential_mean(variance, self.fast_half_life_bars)
+        return fast, exponential_mean(variance, self.slow_half_life_bars)
 
     def scale(self, average: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return sigma from an average of ``count`` candles: shrunk to the prior, floored, capped."""
-        weight = np.maximum(0.0, 1.0 - count / self.warmup_bars)
-        variance = average + weight * (self.prior_variance - average)
-        return np.sqrt(np.clip(variance, self.sigma_floor**2, self.sigma_ceiling**2))
+        return shrunk_scale(
+            average,
+            count,
+            prior_variance=self.prior_variance,
+            warmup=self.warmup_bars,
+            floor=self.sigma_floor,
+            ceiling=self.sigma_ceiling,
+        )
 
     def scales(
         self, variance: NDArray[np.float64]
@@ -70,9 +106,10 @@ class CausalVolatility:
         """
         fast, slow = self.averages(variance)
         count = np.arange(1, len(variance) + 1)
-        next_sigma = self.scale(fast, count)
-        first = self.scale(np.zeros(1), np.zeros(1, dtype=np.int64))
-        return np.concatenate([first, next_sigma[:-1]]), next_sigma, self.scale(slow, count)
+        sigma = np.empty(len(variance) + 1)
+        sigma[:1] = self.scale(np.zeros(1), np.zeros(1, dtype=np.int64))
+        sigma[1:] = self.scale(fast, count)
+        return sigma[:-1], sigma[1:], self.scale(slow, count)
 
     def begin(self, variance: NDArray[np.float64]) -> VolatilityState:
         """Return the state of one path after candles of these variances, shape (T,), T >= 0."""
@@ -86,19 +123,7 @@ class CausalVolatility:
         """Return the state after one more candle a path, of variance of shape (N,)."""
         count = state.count + 1
         return VolatilityState(
-            fast=_step(state.fast, variance, count, self.fast_half_life_bars),
-            slow=_step(state.slow, variance, count, self.slow_half_life_bars),
+            fast=exponential_step(state.fast, variance, count, self.fast_half_life_bars),
+            slow=exponential_step(state.slow, variance, count, self.slow_half_life_bars),
             count=count,
         )
-
-
-def _step(
-    average: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    count: NDArray[np.int64],
-    half_life_bars: float,
-) -> NDArray[np.float64]:
-    # The newest of n weights 2^(-k / half-life), k = 0 .. n-1, over their sum.
-    log_decay = -np.log(2.0) / half_life_bars
-    weight = np.expm1(log_decay) / np.expm1(log_decay * count)
-    return np.asarray(average + weight * (variance - average))
