@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from marketgpt_core.tokens import VolatilityState
-from marketgpt_tokenizer import OHLCTokenizer
+from marketgpt_tokenizer import MultiTaskTokenizer, OHLCTokenizer
 from marketgpt_tokenizer.testing import TokenizerConformance
 
 
@@ -33,3 +33,9 @@ class TestVolume(TokenizerConformance):
         self, fitted: OHLCTokenizer, row: np.ndarray, state: VolatilityState, close: float
     ) -> dict[str, np.ndarray]:
         return fitted.decode(row[None], fitted.sigma(state), close, state)
+
+
+class TestMultiTask(TokenizerConformance):
+    @pytest.fixture
+    def implementation(self) -> MultiTaskTokenizer:
+        return MultiTaskTokenizer()

@@ -178,6 +178,9 @@ class Tokenizer(Protocol):
 class TargetTokenizer(Tokenizer, Protocol):
     """A tokenizer that also gives classified targets at several horizons, for a multitask model.
 
+    Ask ``isinstance`` of a fitted one: up to Python 3.11 it reads the properties, and an unfitted tokenizer
+    refuses to tell its vocabulary.
+
     Legend: T candles, H horizons, J tasks.
     """
 

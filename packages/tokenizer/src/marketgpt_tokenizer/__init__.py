@@ -11,11 +11,17 @@ from marketgpt_core.lazy import lazy_front
 
 if TYPE_CHECKING:
     from marketgpt_tokenizer.base import Tokenizer
+    from marketgpt_tokenizer.multitask import MultiTaskTokenizer
     from marketgpt_tokenizer.ohlc import OHLCTokenizer
     from marketgpt_tokenizer.registry import tokenizers
 
-_HOME = {"OHLCTokenizer": "ohlc", "Tokenizer": "base", "tokenizers": "registry"}
+_HOME = {
+    "MultiTaskTokenizer": "multitask",
+    "OHLCTokenizer": "ohlc",
+    "Tokenizer": "base",
+    "tokenizers": "registry",
+}
 
-__all__ = ["OHLCTokenizer", "Tokenizer", "tokenizers"]
+__all__ = ["MultiTaskTokenizer", "OHLCTokenizer", "Tokenizer", "tokenizers"]
 
 __getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -8,4 +8,7 @@ from marketgpt_core.plugins import hookimpl
 @hookimpl
 def marketgpt_tokenizers() -> dict[str, str]:
     """Return the tokenizers of this package."""
-    return {"ohlc": "marketgpt_tokenizer.ohlc:OHLCTokenizer"}
+    return {
+        "multitask": "marketgpt_tokenizer.multitask:MultiTaskTokenizer",
+        "ohlc": "marketgpt_tokenizer.ohlc:OHLCTokenizer",
+    }

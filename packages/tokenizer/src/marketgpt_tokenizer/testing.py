@@ -1,7 +1,8 @@
 """What every tokenizer must do, as a pytest class.
 
 Subclass it in a plugin's tests and give a fixture ``implementation`` that returns a fresh, unfitted instance;
-``marketgpt plugins check NAME`` does the same for an installed one.
+``marketgpt plugins check NAME`` does the same for an installed one. A tokenizer that gives horizon targets
+(:class:`marketgpt_core.tokens.TargetTokenizer`) is tested for those, too; for others these tests skip.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.errors import DataError
 from marketgpt_core.testing import make_candles
-from marketgpt_core.tokens import TokenSeries, VolatilityState
+from marketgpt_core.tokens import TargetTokenizer, TokenSeries, VolatilityState
 from marketgpt_tokenizer.base import Tokenizer
 
 
@@ -222,6 +223,88 @@ class TokenizerConformance:
             with pytest.raises(DataError) as caught:
                 type(fitted).load(path)
             assert "\n" not in str(caught.value)
+
+    @pytest.fixture
+    def targets(self, fitted: Tokenizer) -> TargetTokenizer:
+        """Return the fitted tokenizer if it gives horizon targets."""
+        if not isinstance(fitted, TargetTokenizer):
+            pytest.skip("it gives no horizon targets")
+        return fitted
+
+    def test_target_sizes_are_known_before_fit(
+        self, implementation: Tokenizer, targets: TargetTokenizer
+    ) -> None:
+        """A model is built from names, sizes and horizons: fitting does not change them."""
+        # Not isinstance: up to Python 3.11 that asks an unfitted tokenizer for its vocabulary.
+        for name in ("target_names", "target_sizes", "horizons"):
+            assert getattr(implementation, name) == getattr(targets, name)
+        assert len(targets.target_names) == len(targets.target_sizes)
+        assert list(targets.horizons) == sorted(set(targets.horizons))
+
+    def test_targets_go_with_the_rows(self, targets: TargetTokenizer, candles: Candles) -> None:
+        """T - 1 rows of int16 classes inside each task's size; -1 exactly where a horizon passes the end."""
+        series = candles["AAA"]
+        classes = targets.horizon_targets(series)
+        rows = len(targets.encode(series))
+        assert classes.shape == (rows, len(targets.horizons), len(targets.target_names))
+        assert classes.dtype == np.int16
+        assert (classes < np.array(targets.target_sizes)).all()
+        for column, horizon in enumerate(targets.horizons):
+            known = (classes[:, column] >= 0).all(axis=-1)
+            assert known.tolist() == [row + horizon < rows for row in range(rows)]
+            assert (classes[~known, column] == -1).all()
+
+    def test_targets_see_their_horizon_and_no_further(
+        self, targets: TargetTokenizer, candles: Candles
+    ) -> None:
+        """Wild candles change no target whose horizon ends before them, and one whose horizon they end."""
+        series = candles["BBB"]
+        first = 300
+        wild = np.where(np.arange(len(series)) < first, 1.0, 4.0)
+        changed: dict[str, Any] = {name: values * wild for name, values in _prices(series).items()}
+        before = targets.horizon_targets(series)
+        after = targets.horizon_targets(replace(series, **changed))
+        for column, horizon in enumerate(targets.horizons):
+            # Row t stands for candle t + 1, whose target sees candles up to t + 1 + h.
+            untouched = slice(0, first - 1 - horizon)
+            assert np.array_equal(before[untouched, column], after[untouched, column])
+            ended = first - 1 - horizon
+            assert (after[ended, column] != before[ended, column]).any()
+
+    def test_targets_of_a_prefix_are_those_of_the_whole(
+        self, targets: TargetTokenizer, candles: Candles
+    ) -> None:
+        """What is known of a prefix's targets does not change when candles are added."""
+        series = candles["AAA"]
+        whole = targets.horizon_targets(series)
+        for count in (2, 3, 50, 200, len(series) - 1):
+            part = targets.horizon_targets(series[:count])
+            known = part >= 0
+            assert np.array_equal(part[known], whole[: count - 1][known])
+
+    def test_every_class_occurs_in_training(self, targets: TargetTokenizer, candles: Candles) -> None:
+        """Classes were cut on the training part: none is empty there."""
+        classes = np.concatenate([targets.horizon_targets(series) for series in candles.values()])
+        for column in range(len(targets.horizons)):
+            for task, size in enumerate(targets.target_sizes):
+                found = classes[:, column, task]
+                assert set(found[found >= 0].tolist()) == set(range(size))
+
+    def test_targets_are_saved(
+        self, fitted: Tokenizer, targets: TargetTokenizer, candles: Candles, tmp_path: Path
+    ) -> None:
+        """A loaded tokenizer gives the same targets."""
+        path = tmp_path / "tokenizer.json"
+        fitted.save(path)
+        loaded = type(fitted).load(path)
+        assert isinstance(loaded, TargetTokenizer)
+        ours, theirs = (one.horizon_targets(candles["CCC"]) for one in (targets, loaded))
+        assert np.array_equal(ours, theirs)
+
+    def test_targets_of_one_candle_are_refused(self, targets: TargetTokenizer, candles: Candles) -> None:
+        """As encode refuses it: there is no row to go with."""
+        with pytest.raises(DataError):
+            targets.horizon_targets(candles["AAA"][:1])
 
 
 def _prices(series: CandleSeries) -> dict[str, NDArray[np.float64]]:
