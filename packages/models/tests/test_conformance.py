@@ -17,14 +17,21 @@ class TestMarketGPTWithAsManyKeyHeads(ModelVariantConformance):
         return registry("model").create("market_gpt", options)
 
 
+class TestMarketGPTMultiAsset(ModelVariantConformance):
+    @pytest.fixture
+    def implementation(self):
+        options = {"num_layers": 1, "dim": 32, "head_dim_candle": 32, "unknown_rate": 0.0}
+        return registry("model").create("market_gpt_multi", options)
+
+
 class _Leaky:
     """A module wrapper that lets position t see the input of t + 1: the suite must object."""
 
     def __new__(cls, module):
         encode = module.encode
 
-        def leaky(tokens, continuous, calendar, mask=None):
-            return encode(tokens, continuous.roll(-1, dims=1), calendar, mask)
+        def leaky(inputs, mask=None):
+            return encode(inputs | {"continuous": inputs["continuous"].roll(-1, dims=1)}, mask)
 
         module.encode = leaky
         return module

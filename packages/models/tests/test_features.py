@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from marketgpt_core.testing import make_candles
-from marketgpt_models.features import CONTINUOUS, continuous_names, features_of, window
+from marketgpt_models.features import CONTINUOUS, continuous_names, features_of
 
 
 @pytest.fixture(scope="module")
@@ -57,28 +57,6 @@ def test_continuous_inputs_are_of_order_one(features):
 def test_names_follow_the_channels():
     assert continuous_names(("a",)) == ("a", "log_sigma", "log_sigma_to_slow", "log_sigma_step")
     assert len(CONTINUOUS) == 7
-
-
-def test_window_pairs_each_row_with_the_next_candle(features):
-    cut = window(features, 10, 20)
-    assert np.array_equal(cut["tokens"], features.tokens[10:30])
-    assert np.array_equal(cut["targets"], features.tokens[11:31])
-    assert cut["mask"].all()
-    assert np.array_equal(cut["horizon_z"], features.horizon_z[10:30])
-
-
-def test_the_last_row_has_no_target(features):
-    cut = window(features, len(features) - 5, 5)
-    assert cut["mask"].tolist() == [True] * 4 + [False]
-
-
-def test_a_window_beyond_the_end_is_padded(features):
-    cut = window(features, len(features) - 3, 6)
-    assert cut["mask"].tolist() == [True, True, False, False, False, False]
-    assert not cut["tokens"][3:].any()
-    assert np.isnan(cut["horizon_z"][3:]).all()
-    with pytest.raises(ValueError, match="cannot start at row 159"):
-        window(features, len(features), 6)
 
 
 def test_other_volatility_reaches_the_inputs(tokenizer):

@@ -8,7 +8,7 @@ from marketgpt_models import generation
 from marketgpt_models.calendar import DAY
 from marketgpt_models.features import features_of
 from marketgpt_models.generation import sample_paths, sample_paths_uncached
-from marketgpt_models.prefix import Prefix, calendars_ahead, row_seed, windows_of
+from marketgpt_models.prefix import MODEL_INPUTS, Prefix, calendars_ahead, row_seed, stamps_ahead, windows_of
 
 STEPS = 6
 
@@ -24,10 +24,11 @@ def prefix(candles, tokenizer):
     stamps = np.array([features[s].time[row] for s, row in zip(series, rows, strict=True)])
     return Prefix(
         **windows_of(features, series, rows, 16),
-        calendar_ahead=calendars_ahead(stamps, Category.US, DAY, STEPS),
-        state=VolatilityState(
-            *(np.concatenate([getattr(one, name) for one in states]) for name in ("fast", "slow", "count"))
-        ),
+        asset=series + 1,
+        category=np.ones(len(series), dtype=np.int64),
+        calendar_ahead=calendars_ahead(stamps, stamps_ahead(stamps, Category.US, DAY, STEPS), Category.US),
+        covariates_ahead=np.zeros((len(series), STEPS, 0), dtype=np.float32),
+        state=VolatilityState.concatenated(states),
         seeds=np.array([row_seed(0, every[s].symbol, at) for s, at in zip(series, stamps, strict=True)]),
     )
 
@@ -56,11 +57,11 @@ def test_states_agree_at_every_step(build, tokenizer, prefix):
     from marketgpt_models.uncached import UncachedDecoder
 
     module = build()
-    inputs = [torch.from_numpy(getattr(prefix, n)) for n in ("tokens", "continuous", "calendar", "valid")]
+    inputs = {name: torch.from_numpy(getattr(prefix, name)) for name in MODEL_INPUTS}
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         pairs = [
-            (decoder, *decoder.begin(*inputs, num_samples=3, num_steps=4))
+            (decoder, *decoder.begin(inputs, num_samples=3, num_steps=4))
             for decoder in (GPTDecoder(module), UncachedDecoder(module))
         ]
         torch.testing.assert_close(pairs[0][1], pairs[1][1], rtol=0, atol=1e-5)

@@ -69,11 +69,13 @@ def test_positions_are_relative():
     with torch.no_grad():
         for weight in module.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
-        inputs = [batch[name] for name in ("tokens", "continuous", "calendar")]
-        padded = [torch.cat((torch.zeros_like(one[:, :3]), one), dim=1) for one in inputs]
+        padded = batch | {
+            name: torch.cat((torch.zeros_like(batch[name][:, :3]), batch[name]), dim=1)
+            for name in ("tokens", "continuous", "calendar")
+        }
         valid = torch.ones(4, 9, dtype=torch.bool)
         valid[:, :3] = False
-        whole, shifted = module.encode(*inputs), module.encode(*padded, padding_mask(valid))[:, 3:]
+        whole, shifted = module.encode(batch), module.encode(padded, padding_mask(valid))[:, 3:]
     torch.testing.assert_close(whole, shifted, rtol=1e-4, atol=1e-5)
 
 
@@ -84,6 +86,8 @@ def test_the_order_of_history_matters():
     with torch.no_grad():
         for weight in module.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
-        inputs = [batch[name] for name in ("tokens", "continuous", "calendar")]
-        swapped = [torch.cat((one[:, [1, 0]], one[:, 2:]), dim=1) for one in inputs]
-        assert (module.encode(*inputs)[:, -1] - module.encode(*swapped)[:, -1]).abs().max() > 1e-4
+        swapped = batch | {
+            name: torch.cat((batch[name][:, [1, 0]], batch[name][:, 2:]), dim=1)
+            for name in ("tokens", "continuous", "calendar")
+        }
+        assert (module.encode(batch)[:, -1] - module.encode(swapped)[:, -1]).abs().max() > 1e-4

@@ -4,7 +4,7 @@ import pytest
 from marketgpt_core.symbols import Category
 from marketgpt_models.calendar import DAY, calendar_after
 from marketgpt_models.features import features_of
-from marketgpt_models.prefix import calendars_ahead, row_seed, windows_of
+from marketgpt_models.prefix import calendars_ahead, row_seed, stamps_ahead, windows_of
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def test_calendars_ahead_are_what_a_series_without_closures_has(category):
     days = days if category is Category.CRYPTO else days[np.is_busday(days)]
     time = days.astype("datetime64[ns]")
     real = calendar_after(time, category)
-    ahead = calendars_ahead(time[9:11], category, DAY, 12)
+    stamps = stamps_ahead(time[9:11], category, DAY, 12)
+    assert np.array_equal(stamps, [time[10:23], time[11:24]])
+    ahead = calendars_ahead(time[9:11], stamps, category)
     assert np.array_equal(ahead[0], real[10:22])
     assert np.array_equal(ahead[1], real[11:23])
 

@@ -244,16 +244,19 @@ class Forecaster(Protocol):
         *,
         horizons: Sequence[int],
         as_of: Sequence[Moment] | None = None,
+        symbols: Sequence[str] | None = None,
         num_samples: int = 200,
         seed: int = 0,
     ) -> Forecast:
-        """Forecast every symbol at every as-of date.
+        """Forecast symbols at every as-of date.
 
         Args:
-            candles: History. Candles later than an as-of date are never used for it.
+            candles: History, also of symbols that only tell what state the market is in. Candles later than
+                an as-of date are never used for it.
             horizons: Bars ahead, increasing.
             as_of: Moments; each stands for the symbol's last candle at or before it. None means each
                 symbol's last candle. Pairs with too little history are left out.
+            symbols: Which to forecast; None means all.
             num_samples: Paths a pair.
             seed: Same seed, same forecast.
 

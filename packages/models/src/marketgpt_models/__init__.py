@@ -12,7 +12,7 @@ from marketgpt_core.lazy import lazy_front
 if TYPE_CHECKING:
     from marketgpt_models.base import CandleModel, InputSpec, ModelVariant
     from marketgpt_models.checkpoint import load_model, save_model
-    from marketgpt_models.features import SeriesFeatures, calendar_after, features_of, window
+    from marketgpt_models.features import SeriesFeatures, calendar_after, features_of
     from marketgpt_models.forecaster import GPTForecaster, load_forecaster
     from marketgpt_models.generation import sample_paths
     from marketgpt_models.gpt import MarketGPT
@@ -34,7 +34,6 @@ _HOME = {
     "load_model": "checkpoint",
     "sample_paths": "generation",
     "save_model": "checkpoint",
-    "window": "features",
 }
 
 __all__ = [
@@ -52,7 +51,6 @@ __all__ = [
     "load_model",
     "sample_paths",
     "save_model",
-    "window",
 ]
 
 __getattr__, __dir__ = lazy_front(__name__, _HOME)

@@ -22,6 +22,11 @@ class InputSpec(Config):
         calendar_sizes: Values of each calendar field of the candle to be predicted (C fields).
         horizons: Bars ahead the direct heads answer for (H), increasing; may be empty.
         horizon_bins: ``HorizonBins.to_json()`` fitted on the training part; empty without horizons.
+        covariates: Groups of covariates at the end of the continuous inputs; see ``covariates``.
+        assets: Symbols of the training part, in the order of their ids from 1 on; 0 is ``<unk>``.
+        categories: Its categories, likewise.
+        task_names: Further targets a horizon (J), as the tokenizer names them; may be empty.
+        task_sizes: Classes of each.
     """
 
     vocab_sizes: tuple[int, ...] = Field(min_length=1)
@@ -29,11 +34,20 @@ class InputSpec(Config):
     calendar_sizes: tuple[int, ...]
     horizons: tuple[int, ...] = ()
     horizon_bins: dict[str, Any] = Field(default_factory=dict)
+    covariates: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    task_names: tuple[str, ...] = ()
+    task_sizes: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _agree(self) -> InputSpec:
-        if min((*self.vocab_sizes, *self.calendar_sizes)) < 1:
-            raise ValueError("vocab_sizes and calendar_sizes must be at least 1")
+        if min((*self.vocab_sizes, *self.calendar_sizes, *self.task_sizes)) < 1:
+            raise ValueError("vocab_sizes, calendar_sizes and task_sizes must be at least 1")
+        if len(self.task_names) != len(self.task_sizes):
+            raise ValueError(
+                f"{len(self.task_names)} task_names do not fit {len(self.task_sizes)} task_sizes"
+            )
         if list(self.horizons) != sorted(set(self.horizons)) or min(self.horizons, default=1) < 1:
             raise ValueError(f"horizons must increase from 1 bar on, got {list(self.horizons)}")
         if list(self.horizon_bins.get("horizons", [])) != list(self.horizons):
@@ -41,6 +55,10 @@ class InputSpec(Config):
                 f"horizon_bins are for {self.horizon_bins.get('horizons', [])}, not {list(self.horizons)}"
             )
         return self
+
+    def identity(self, symbol: str, category: str) -> tuple[int, int]:
+        """Return the ids of a symbol and its category; 0 where training never saw it."""
+        return _id_in(self.assets, symbol), _id_in(self.categories, str(category))
 
     @property
     def num_bins(self) -> int:
@@ -50,6 +68,10 @@ class InputSpec(Config):
         return NUM_BINS if self.horizons else 0
 
 
+def _id_in(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) + 1 if name in names else 0
+
+
 @runtime_checkable
 class CandleModel(Protocol):
     """What training asks of a built module.
@@ -57,8 +79,10 @@ class CandleModel(Protocol):
     ``forward`` takes a batch (B windows of T candles):
 
     - ``tokens`` (B, T, K) int64, ``continuous`` (B, T, F) float32, ``calendar`` (B, T, C) int64: the inputs;
+    - ``asset``, ``category`` (B,) int64: ids by :meth:`InputSpec.identity`, 0 for ``<unk>``;
     - ``targets`` (B, T, K) int64: tokens of candle t + 1; ``mask`` (B, T) bool: where they count;
-    - ``horizon_z`` (B, T, H) float32: log return over h bars in units of ``next_sigma * sqrt(h)``; NaN: none.
+    - ``horizon_z`` (B, T, H) float32: log return over h bars in units of ``next_sigma * sqrt(h)``; NaN: none;
+    - ``tasks`` (B, T, H, J) int64, where the specification has tasks: classes, -1: none.
 
     It returns scalars: ``loss`` (differentiable) = ``nll`` + horizon_weight * ``horizon_nll``; and detached
     ``nll`` (nats a candle: the sum over channels), ``nll_0`` ... ``nll_<K-1>`` and ``horizon_nll`` (nats a
@@ -68,6 +92,10 @@ class CandleModel(Protocol):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Score a batch; see the class."""
+        ...
+
+    def token_logits(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """Return K logits (B, T, V_k) of candle t + 1, each given the true tokens before it in the candle."""
         ...
 
 

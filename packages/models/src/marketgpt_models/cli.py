@@ -115,9 +115,17 @@ def forecast(
     steps = _integers(horizons, "--horizons")
     chosen = {"num_passes": passes, "mix": mix}
     forecaster = load_forecaster(run, **{key: value for key, value in chosen.items() if value is not None})
-    candles = fetch_candles(source, symbols, interval=Interval.parse(interval), end=end)
+    candles = fetch_candles(
+        source,
+        symbols,
+        interval=Interval.parse(interval),
+        end=end,
+        whole_market=getattr(forecaster, "reads_market", False),
+    )
     moments = as_of_moments(candles, as_of=as_of, start=start, end=end, every=every)
-    made = forecaster.forecast(candles, horizons=steps, as_of=moments, num_samples=samples, seed=seed)
+    made = forecaster.forecast(
+        candles, horizons=steps, as_of=moments, symbols=symbols or None, num_samples=samples, seed=seed
+    )
     if start is not None:
         made = _from(made, start)
     if out is not None:

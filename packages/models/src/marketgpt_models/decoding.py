@@ -10,6 +10,7 @@ inputs, C calendar fields.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -91,6 +92,8 @@ class PathCache:
         self.own_keys = [k.new_empty(n * a * num_samples, num_steps, e) for k in keys]
         self.own_values = [v.new_empty(n * a * num_samples, num_steps, e) for v in values]
         self.bias: Tensor | None = None
+        # What identity adds to every position of a row, (N, 1, D); set by whoever begins.
+        self.identity: Tensor | None = None
         if not bool(valid_NT.all()):
             bias_NT = torch.zeros(valid_NT.shape, device=keys[0].device).masked_fill_(~valid_NT, -torch.inf)
             self.bias = bias_NT.repeat_interleave(a, dim=0)[:, None]
@@ -144,7 +147,7 @@ class GPTDecoder:
         self.final_norm = module.final_norm.weight
         self.rotated: dict[int, list[Tensor]] = {}
 
-    def _embed(self, tokens: Tensor, continuous: Tensor, calendar: Tensor) -> Tensor:
+    def _embed(self, tokens: Tensor, continuous: Tensor, calendar: Tensor, identity: Tensor | None) -> Tensor:
         """Return the stream that enters the blocks; ``calendar`` may lack the axis of samples."""
         module = self.module
         table = module.token_embedding
@@ -153,6 +156,8 @@ class GPTDecoder:
         x += module.continuous_input(continuous)
         if module.calendar_embedding is not None:
             x += module.calendar_embedding(calendar)
+        if identity is not None:
+            x += identity
         return x if self.input_mask is None else x.mul_(self.input_mask)
 
     def path_bytes(self, num_steps: int) -> int:
@@ -161,21 +166,15 @@ class GPTDecoder:
         return 4 * floats * num_steps
 
     def begin(
-        self,
-        tokens_NTK: Tensor,
-        continuous_NTF: Tensor,
-        calendar_NTC: Tensor,
-        valid_NT: Tensor,
-        *,
-        num_samples: int,
-        num_steps: int,
+        self, inputs: Mapping[str, Tensor], *, num_samples: int, num_steps: int
     ) -> tuple[Tensor, PathCache]:
         """Encode the prefixes, left-padded where ``valid`` is False.
 
         Returns:
             The state after each prefix's last candle (N, D), and the cache for paths of ``num_steps``.
         """
-        x = self._embed(tokens_NTK, continuous_NTF, calendar_NTC)
+        identity, valid_NT = self.module.identity_of(inputs), inputs["valid"]
+        x = self._embed(inputs["tokens"], inputs["continuous"], inputs["calendar"], identity)
         n, t, _ = x.shape
         mask = None if bool(valid_NT.all()) else padding_mask(valid_NT)
         cos_TR, sin_TR = rotary_angles(torch.arange(t, device=x.device), self.blocks[0].head_width)
@@ -188,13 +187,14 @@ class GPTDecoder:
             x = torch.addmm(x.flatten(0, 1), seen.flatten(0, 1), folded.out)
             x = folded.feed_forward(x).view(n, t, -1)
         cache = PathCache(keys, values, valid_NT, num_samples, num_steps)
+        cache.identity = identity
         return _unit(x[:, -1]) * self.final_norm, cache
 
     def extend(
         self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: PathCache
     ) -> Tensor:
         """Add one candle to every path and return the state after it, (N, S, D)."""
-        x = self._embed(tokens_NSK, continuous_NSF, calendar_NC[:, None]).flatten(0, 1)
+        x = self._embed(tokens_NSK, continuous_NSF, calendar_NC[:, None], cache.identity).flatten(0, 1)
         weights = self._rotated(cache.prefix_length + cache.length)
         for layer, block in enumerate(self.blocks):
             q, k, v = block.project(x, weights[layer])

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from marketgpt_core.candles import Candles
 from marketgpt_core.symbols import Category
-from marketgpt_core.tokens import TokenSeries
+from marketgpt_core.tokens import TargetTokenizer, Tokenizer, TokenSeries
 from marketgpt_models.calendar import CALENDAR_NAMES, CALENDAR_SIZES, bar_of, calendar_after, next_time
+from marketgpt_models.covariates import Covariates
 from marketgpt_models.horizon_bins import HorizonBins
 
 __all__ = [
@@ -27,8 +29,8 @@ __all__ = [
     "continuous_names",
     "continuous_of",
     "features_of",
+    "features_of_all",
     "next_time",
-    "window",
 ]
 
 _SCALES = ("log_sigma", "log_sigma_to_slow", "log_sigma_step")
@@ -59,12 +61,14 @@ class SeriesFeatures:
         time: shape (T,), datetime64[ns], UTC: the candle's stamp.
         tokens: shape (T, K), int64.
         continuous: shape (T, F), float32: the channels clipped to +-8, then the log of the next candle's
-            sigma, its ratio to the slow sigma and to the sigma before, each standardised by fixed constants.
+            sigma, its ratio to the slow sigma and to the sigma before, each standardised by fixed constants,
+            then the covariates.
         calendar: shape (T, C), int64: of candle t + 1, by rule from time t; see :func:`calendar_after`.
         next_sigma: shape (T,), float64: scale of candle t + 1.
         close: shape (T,), float64.
         horizon_z: shape (T, H), float32: ln(close[t+h] / close[t]) / (next_sigma[t] * sqrt(h)); NaN where
-            the series ends before. The only thing here that looks ahead: a target, never an input.
+            the series ends before. It and ``tasks`` alone look ahead: targets, never inputs.
+        tasks: shape (T, H, J), int16: further targets, classes, -1 where there is none; J may be 0.
     """
 
     symbol: str
@@ -76,6 +80,7 @@ class SeriesFeatures:
     next_sigma: NDArray[np.float64]
     close: NDArray[np.float64]
     horizon_z: NDArray[np.float32]
+    tasks: NDArray[np.int16]
 
     def __len__(self) -> int:
         return len(self.time)
@@ -101,24 +106,59 @@ def continuous_of(
     return np.clip(result, -_CHANNEL_LIMIT, _CHANNEL_LIMIT, out=result)
 
 
-def features_of(series: TokenSeries, horizons: Sequence[int]) -> SeriesFeatures:
+def features_of(
+    series: TokenSeries,
+    horizons: Sequence[int],
+    *,
+    covariates: NDArray[np.float32] | None = None,
+    tasks: NDArray[np.int16] | None = None,
+) -> SeriesFeatures:
     """Return what a model reads of one symbol.
 
     Args:
         series: The tokenised symbol.
         horizons: Bars ahead of the direct targets.
+        covariates: shape (T, E): what :class:`marketgpt_models.covariates.Covariates` says of it.
+        tasks: shape (T, H, J): what the tokenizer says of its further targets.
     """
+    own = continuous_of(series.channels, series.sigma, series.next_sigma, series.slow_sigma)
     return SeriesFeatures(
         symbol=series.symbol,
         category=series.category,
         time=series.time,
         tokens=np.ascontiguousarray(series.tokens, dtype=np.int64),
-        continuous=continuous_of(series.channels, series.sigma, series.next_sigma, series.slow_sigma),
+        continuous=own if covariates is None else np.concatenate([own, covariates], axis=1),
         calendar=calendar_after(series.time, series.category),
         next_sigma=series.next_sigma,
         close=series.close,
         horizon_z=_horizon_z(series.close, series.next_sigma, horizons),
+        tasks=np.zeros((len(series), len(horizons), 0), dtype=np.int16) if tasks is None else tasks,
     )
+
+
+def features_of_all(
+    tokenizer: Tokenizer, candles: Candles, horizons: Sequence[int], covariates: Covariates
+) -> dict[str, SeriesFeatures]:
+    """Return what a model reads of every symbol of two candles or more, and what it is to learn.
+
+    Args:
+        tokenizer: Fitted.
+        candles: All that is known of the markets: covariates are made of all of it.
+        horizons: Bars ahead of the direct targets; a tokenizer's further targets have the same.
+        covariates: Which.
+    """
+    encoded = {one.symbol: tokenizer.encode(one) for one in candles.values() if len(one) > 1}
+    beside = covariates.of(candles, encoded)
+    aims = tokenizer if isinstance(tokenizer, TargetTokenizer) and len(horizons) else None
+    return {
+        symbol: features_of(
+            series,
+            horizons,
+            covariates=beside[symbol],
+            tasks=None if aims is None else aims.horizon_targets(candles[symbol]),
+        )
+        for symbol, series in encoded.items()
+    }
 
 
 def _horizon_z(
@@ -130,42 +170,3 @@ def _horizon_z(
         if h < len(close):
             z[:-h, column] = (log_close[h:] - log_close[:-h]) / (next_sigma[:-h] * np.sqrt(h))
     return z
-
-
-def window(features: SeriesFeatures, start: int, length: int) -> dict[str, NDArray[np.generic]]:
-    """Return one training window: rows ``start`` to ``start + length - 1`` and the targets after each.
-
-    Rows beyond the end of the series are zeros and, like its last row, which has no next candle, carry
-    ``mask`` False; a causal model never sees them from the rows before.
-
-    Args:
-        features: One symbol.
-        start: First row, 0 <= start < T.
-        length: Rows.
-
-    Returns:
-        ``tokens`` (length, K) int64, ``continuous`` (length, F) float32, ``calendar`` (length, C) int64,
-        ``targets`` (length, K) int64, ``mask`` (length,) bool, ``horizon_z`` (length, H) float32.
-    """
-    if not 0 <= start < len(features):
-        raise ValueError(f"{features.symbol}: a window cannot start at row {start} of {len(features)}")
-    rows = slice(start, start + length)
-    targets = features.tokens[start + 1 : start + length + 1]
-    mask = np.zeros(length, dtype=bool)
-    mask[: len(targets)] = True
-    return {
-        "tokens": _padded(features.tokens[rows], length, 0),
-        "continuous": _padded(features.continuous[rows], length, 0.0),
-        "calendar": _padded(features.calendar[rows], length, 0),
-        "targets": _padded(targets, length, 0),
-        "mask": mask,
-        "horizon_z": _padded(features.horizon_z[rows], length, np.nan),
-    }
-
-
-def _padded(values: NDArray[np.generic], length: int, fill: float) -> NDArray[np.generic]:
-    if len(values) == length:
-        return values
-    result = np.full((length, *values.shape[1:]), fill, dtype=values.dtype)
-    result[: len(values)] = values
-    return result

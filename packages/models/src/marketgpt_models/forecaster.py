@@ -23,14 +23,15 @@ from marketgpt_core.errors import ConfigError, DataError, RunError
 from marketgpt_core.forecast import Forecast, Forecaster
 from marketgpt_core.run import Run
 from marketgpt_core.times import Moment, to_datetime64
-from marketgpt_core.tokens import Tokenizer, VolatilityState, load_tokenizer
+from marketgpt_core.tokens import Tokenizer, TokenSeries, VolatilityState, load_tokenizer
 from marketgpt_models.base import InputSpec
 from marketgpt_models.calendar import bar_of
 from marketgpt_models.checkpoint import load_model, read_model_json
+from marketgpt_models.covariates import Covariates
 from marketgpt_models.features import SeriesFeatures, features_of
 from marketgpt_models.horizon_bins import HorizonBins
 from marketgpt_models.mixing import LEVELS, HeadLaw, Summary, mixed, summary_of_paths
-from marketgpt_models.prefix import Prefix, calendars_ahead, row_seed, windows_of
+from marketgpt_models.prefix import Prefix, calendars_ahead, row_seed, stamps_ahead, windows_of
 from marketgpt_models.registry import models
 
 if TYPE_CHECKING:
@@ -74,6 +75,35 @@ class _Row:
     def as_of(self) -> np.datetime64:
         stamp: np.datetime64 = self.series.time[self.candle_row]
         return stamp
+
+
+@dataclass(frozen=True, eq=False)
+class _Encoded:
+    """All that is known, encoded once a forecast.
+
+    Attributes:
+        candles: What is known, of all symbols.
+        tokens: Of each symbol.
+        features: Of the symbols to forecast.
+    """
+
+    candles: Candles
+    tokens: dict[str, TokenSeries]
+    features: dict[str, SeriesFeatures]
+
+    @classmethod
+    def of(
+        cls, tokenizer: Tokenizer, candles: Candles, covariates: Covariates, symbols: set[str]
+    ) -> _Encoded:
+        """Encode; without covariates only the symbols to forecast."""
+        wanted = candles.values() if covariates.groups else [candles[symbol] for symbol in symbols]
+        tokens = {one.symbol: tokenizer.encode(one) for one in wanted if len(one) > 1}
+        beside = covariates.of(candles, tokens)
+        return cls(
+            candles,
+            tokens,
+            {name: features_of(tokens[name], (), covariates=beside[name]) for name in symbols},
+        )
 
 
 class GPTForecaster:
@@ -125,6 +155,7 @@ class GPTForecaster:
         self.spec = spec
         self.context = context
         self._model_id = model_id
+        self._covariates = Covariates(spec.covariates)
         self._bins = HorizonBins.from_json(spec.horizon_bins) if spec.horizons else None
         # A pass holds its dropout masks in the module: one forecast at a time.
         self._lock = threading.Lock()
@@ -157,6 +188,11 @@ class GPTForecaster:
         return self._model_id
 
     @property
+    def reads_market(self) -> bool:
+        """Whether other symbols' candles make its forecasts better."""
+        return "market" in self.spec.covariates
+
+    @property
     def min_history(self) -> int:
         """Candles a symbol needs before its first forecast."""
         return self.config.min_history or max(2, self.context // 2 + 1)
@@ -167,6 +203,7 @@ class GPTForecaster:
         *,
         horizons: Sequence[int],
         as_of: Sequence[Moment] | None = None,
+        symbols: Sequence[str] | None = None,
         num_samples: int = 200,
         seed: int = 0,
     ) -> Forecast:
@@ -181,12 +218,13 @@ class GPTForecaster:
         if as_of is not None and not len(as_of):
             raise ConfigError("as_of names no date; None means each symbol's last candle")
         known = candles if as_of is None else candles.until(max(to_datetime64(one) for one in as_of))
-        rows = self._rows(known, as_of)
+        rows = self._rows(known, as_of, symbols)
+        encoded = _Encoded.of(self.tokenizer, known, self._covariates, {row.series.symbol for row in rows})
         passes = min(self.config.num_passes, num_samples)
         per_pass = -(-num_samples // passes)
         with self._lock:
             parts = [
-                self._block(block, steps, passes, per_pass * passes, seed)
+                self._block(block, encoded, steps, passes=passes, num_samples=per_pass * passes, seed=seed)
                 for block in _blocks(rows, passes * per_pass * int(steps[-1]))
             ]
         stamps = np.array([row.as_of for row in rows], dtype="datetime64[ns]")
@@ -210,30 +248,40 @@ class GPTForecaster:
             paths=np.concatenate(paths)[order] if paths else None,
         )
 
-    def _rows(self, candles: Candles, as_of: Sequence[Moment] | None) -> list[_Row]:
+    def _rows(
+        self, candles: Candles, as_of: Sequence[Moment] | None, symbols: Sequence[str] | None
+    ) -> list[_Row]:
         """Return what to forecast, symbol after symbol."""
         found = []
-        for order, series in enumerate(candles.values()):
+        chosen = list(candles.values()) if symbols is None else [candles[symbol] for symbol in symbols]
+        for order, series in enumerate(chosen):
             last = np.array([len(series)])
             if as_of is not None:
                 moments = np.array([to_datetime64(one) for one in as_of], dtype="datetime64[ns]")
                 last = np.unique(np.searchsorted(series.time, moments, side="right"))
             found += [_Row(series, int(end) - 1, order) for end in last if end >= self.min_history]
         if not found:
-            longest = max((len(series) for series in candles.values()), default=0)
+            longest = max((len(series) for series in chosen), default=0)
             raise DataError(
                 f"no symbol has enough history: {self.model_id} needs {self.min_history} candles up to the "
-                f"as-of date, the longest of {len(candles)} symbols has {longest}"
+                f"as-of date, the longest of {len(chosen)} symbols has {longest}"
             )
         return found
 
     def _block(
-        self, rows: list[_Row], steps: NDArray[np.int64], passes: int, num_samples: int, seed: int
+        self,
+        rows: list[_Row],
+        encoded: _Encoded,
+        steps: NDArray[np.int64],
+        *,
+        passes: int,
+        num_samples: int,
+        seed: int,
     ) -> tuple[Summary, NDArray[np.float64] | None]:
         from marketgpt_models.generation import sample_paths
 
         needs_paths = self.config.mix != "heads" or not set(steps.tolist()) <= set(self.spec.horizons)
-        prefix = self._prefix(rows, int(steps[-1]), seed)
+        prefix = self._prefix(rows, encoded, int(steps[-1]), seed)
         sample = sample_paths(
             self.module,
             self.tokenizer,
@@ -270,24 +318,38 @@ class GPTForecaster:
             scale=(sample.next_sigma * np.sqrt(horizon))[:, None],
         )
 
-    def _prefix(self, rows: list[_Row], num_steps: int, seed: int) -> Prefix:
+    def _prefix(self, rows: list[_Row], encoded: _Encoded, num_steps: int, seed: int) -> Prefix:
         """Return the histories of a block of rows, which come symbol after symbol."""
         features: list[SeriesFeatures] = []
-        owners, last_rows, ahead = [], [], []
+        owners, last_rows, identities = [], [], []
+        calendars, covariates = [], []
         for series, group in _by_series(rows):
-            known = series[: group[-1].candle_row + 1]
-            cut, first = _last_rows(features_of(self.tokenizer.encode(known), ()), group, self.context)
+            cut, first = _last_rows(encoded.features[series.symbol], group, self.context)
             owners += [len(features)] * len(group)
+            identities += [self.spec.identity(series.symbol, series.category)] * len(group)
             # The first candle of a series has no row of tokens.
-            last_rows += [row.candle_row - 1 - first for row in group]
+            token_rows = np.array([row.candle_row - 1 for row in group], dtype=np.int64)
+            last_rows.append(token_rows - first)
             features.append(cut)
             stamps = np.array([row.as_of for row in group], dtype="datetime64[ns]")
-            ahead.append(calendars_ahead(stamps, series.category, bar_of(known.time), num_steps))
-        windows = windows_of(features, np.array(owners), np.array(last_rows), self.context)
+            ahead = stamps_ahead(stamps, series.category, bar_of(series.time), num_steps)
+            calendars.append(calendars_ahead(stamps, ahead, series.category))
+            covariates.append(
+                self._covariates.ahead(
+                    encoded.candles, encoded.tokens[series.symbol], token_rows, ahead[:, 1:]
+                )
+            )
+        windows = windows_of(features, np.array(owners), np.concatenate(last_rows), self.context)
+        asset, category = np.array(identities, dtype=np.int64).T
         return Prefix(
             **windows,  # type: ignore[arg-type]
-            calendar_ahead=np.concatenate(ahead),
-            state=_states(self.tokenizer, rows),
+            asset=asset,
+            category=category,
+            calendar_ahead=np.concatenate(calendars),
+            covariates_ahead=np.concatenate(covariates),
+            state=VolatilityState.concatenated(
+                [self.tokenizer.begin(row.series[: row.candle_row + 1]) for row in rows]
+            ),
             seeds=np.array([row_seed(seed, row.series.symbol, row.as_of) for row in rows], dtype=np.int64),
         )
 
@@ -303,18 +365,10 @@ def _check_fit(tokenizer: Tokenizer, spec: InputSpec) -> None:
         )
 
 
-def _states(tokenizer: Tokenizer, rows: Sequence[_Row]) -> VolatilityState:
-    states = [tokenizer.begin(row.series[: row.candle_row + 1]) for row in rows]
-    fast, slow, count = (
-        np.concatenate([getattr(state, name) for state in states]) for name in ("fast", "slow", "count")
-    )
-    return VolatilityState(fast=fast, slow=slow, count=count)
-
-
 def _last_rows(features: SeriesFeatures, group: Sequence[_Row], context: int) -> tuple[SeriesFeatures, int]:
     """Drop the rows no window of the group reaches; return how many were dropped, too."""
     first = max(0, group[0].candle_row - context)
-    names = ("time", "tokens", "continuous", "calendar", "next_sigma", "close", "horizon_z")
+    names = ("time", "tokens", "continuous", "calendar", "next_sigma", "close", "horizon_z", "tasks")
     return replace(features, **{name: getattr(features, name)[first:] for name in names}), first
 
 

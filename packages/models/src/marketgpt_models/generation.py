@@ -6,7 +6,7 @@ channels, F continuous inputs, C calendar fields, D width of the trunk, L steps 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from marketgpt_core.tokens import Tokenizer
 from marketgpt_models.chunks import available_threads, run_chunks
 from marketgpt_models.features import continuous_of
 from marketgpt_models.passes import held_pass
-from marketgpt_models.prefix import Prefix
+from marketgpt_models.prefix import MODEL_INPUTS, Prefix
 
 # Paths and prefixes a chunk: enough for each operation to be worth its call, few enough for the processor's
 # caches; and a bound on the memory of larger models.
@@ -35,17 +35,12 @@ class PathDecoder(Protocol):
         """Return what one path of ``num_steps`` takes in the cache: it bounds the paths grown at a time."""
         ...
 
-    def begin(
-        self,
-        tokens_NTK: Tensor,
-        continuous_NTF: Tensor,
-        calendar_NTC: Tensor,
-        valid_NT: Tensor,
-        *,
-        num_samples: int,
-        num_steps: int,
-    ) -> tuple[Tensor, Any]:
-        """Return the state (N, D) after each history, left-padded where not ``valid``, and a cache."""
+    def begin(self, inputs: Mapping[str, Tensor], *, num_samples: int, num_steps: int) -> tuple[Tensor, Any]:
+        """Encode histories, left-padded where not ``valid``; return the states (N, D) and a cache.
+
+        ``inputs``: ``tokens`` (N, T, K), ``continuous`` (N, T, F), ``calendar`` (N, T, C), ``valid`` (N, T),
+        ``asset`` (N,) and ``category`` (N,).
+        """
         ...
 
     def extend(self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: Any) -> Tensor:  # noqa: ANN401 - the decoder's own
@@ -120,7 +115,7 @@ def sample_paths_uncached(
 ) -> PathSample:
     """Do what :func:`sample_paths` does, running the whole history again for every candle: a slow reference.
 
-    ``module`` needs ``encode(tokens, continuous, calendar, mask)`` instead of a fast decoder.
+    ``module`` needs ``encode(inputs, mask)`` instead of a fast decoder.
     """
     from marketgpt_models.uncached import UncachedDecoder
 
@@ -212,7 +207,7 @@ class _Growth:
         """Grow one chunk; return the direct heads' probabilities (rows, H, B)."""
         prefix, plan = self.prefix.rows(rows), self.plan
         h_ND, cache = self.decoder.begin(
-            *(self._tensor(getattr(prefix, name)) for name in ("tokens", "continuous", "calendar", "valid")),
+            {name: self._tensor(getattr(prefix, name)) for name in MODEL_INPUTS},
             num_samples=plan.samples_a_pass,
             num_steps=plan.num_steps,
         )
@@ -230,6 +225,8 @@ class _Growth:
         levels = draws[..., :num_channels].to(self.device)
         inside = draws[..., num_channels:].numpy()
         calendar = self._tensor(prefix.calendar_ahead)
+        # All samples of a row share what is known of the days ahead.
+        ahead = np.repeat(prefix.covariates_ahead, s, axis=0) if prefix.covariates_ahead.shape[-1] else None
         state = prefix.state.repeat(s)
         sigma = tokenizer.sigma(state)
         total = np.zeros(n * s)
@@ -247,6 +244,8 @@ class _Growth:
             state = tokenizer.advance(state, values)
             next_sigma = tokenizer.sigma(state)
             continuous = continuous_of(values, sigma, next_sigma, tokenizer.slow_sigma(state))
+            if ahead is not None:
+                continuous = np.concatenate([continuous, ahead[:, step]], axis=-1)
             sigma = next_sigma
             h_NSD = self.decoder.extend(
                 tokens, self._tensor(continuous).view(n, s, -1), calendar[:, step], cache

@@ -1,4 +1,4 @@
-"""The variant ``market_gpt``: its options and its size. Importing it brings no torch."""
+"""The variants ``market_gpt`` and ``market_gpt_multi``: options and size. Importing it brings no torch."""
 
 from __future__ import annotations
 
@@ -7,33 +7,26 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from marketgpt_models.base import InputSpec, ModelVariant
+from marketgpt_models.network_config import NetworkConfig, count_inputs_and_heads
 
 if TYPE_CHECKING:
-    from marketgpt_models.gpt import MarketGPT
+    from marketgpt_models.gpt import MarketGPT, MarketGPTMultiAsset
 
 
-class MarketGPTConfig(ModelVariant.Config):
+class MarketGPTConfig(NetworkConfig):
     """Options of MarketGPT.
 
     Attributes:
         num_layers: Transformer blocks.
-        dim: Width of the trunk, a multiple of 2 * num_heads.
-        num_heads: Attention heads.
+        num_heads: Attention heads; ``dim`` is a multiple of 2 * num_heads.
         num_kv_heads: Heads of keys and values; a divisor of num_heads.
         mlp_ratio: Hidden units of the SwiGLU a unit of width, rounded to a multiple of 8.
-        dropout: Share of units dropped in training, and in Monte Carlo passes.
-        head_dim_candle: Hidden units of each channel in the chained candle head.
-        horizon_weight: Weight of the direct horizon heads in the loss.
     """
 
     num_layers: int = Field(default=4, ge=1)
-    dim: int = Field(default=96, ge=2)
     num_heads: int = Field(default=4, ge=1)
     num_kv_heads: int = Field(default=1, ge=1)
     mlp_ratio: float = Field(default=8 / 3, gt=0)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    head_dim_candle: int = Field(default=128, ge=1)
-    horizon_weight: float = Field(default=0.2, ge=0)
 
     @model_validator(mode="after")
     def _divide(self) -> MarketGPTConfig:
@@ -68,7 +61,7 @@ class MarketGPTVariant(ModelVariant):
     config: MarketGPTConfig
 
     def __init__(self, config: MarketGPTConfig | None = None) -> None:
-        super().__init__(config or MarketGPTConfig())
+        super().__init__(config or type(self).Config())
 
     def build(self, spec: InputSpec) -> MarketGPT:
         """Return a freshly initialised :class:`marketgpt_models.gpt.MarketGPT`."""
@@ -78,17 +71,35 @@ class MarketGPTVariant(ModelVariant):
 
     def num_parameters(self, spec: InputSpec) -> int:
         """Return how many parameters :meth:`build` gives, without building."""
-        return count_parameters(self.config, spec)
+        return count_trunk(self.config) + count_inputs_and_heads(self.config, spec)
 
 
-def count_parameters(config: MarketGPTConfig, spec: InputSpec) -> int:
-    """Return the parameters of MarketGPT, part by part."""
-    width, hidden = config.dim, config.head_dim_candle
+class MarketGPTMultiAssetConfig(MarketGPTConfig):
+    """Options of MarketGPT with asset and category embeddings."""
+
+    identity: bool = True
+
+
+class MarketGPTMultiAssetVariant(MarketGPTVariant):
+    """MarketGPT with embeddings of the asset and its category; one never seen is ``<unk>``.
+
+    Args:
+        config: Its options.
+    """
+
+    Config = MarketGPTMultiAssetConfig
+
+    def build(self, spec: InputSpec) -> MarketGPTMultiAsset:
+        """Return a freshly initialised :class:`marketgpt_models.gpt.MarketGPTMultiAsset`."""
+        from marketgpt_models.gpt import MarketGPTMultiAsset
+
+        return MarketGPTMultiAsset(self.config, spec)
+
+
+def count_trunk(config: MarketGPTConfig) -> int:
+    """Return the parameters of the transformer blocks and the last norm."""
+    width = config.dim
     kv_width = config.num_kv_heads * config.head_width
-    inputs = (sum(spec.vocab_sizes) + spec.num_continuous + sum(spec.calendar_sizes)) * width
     attention = 2 * width * width + 2 * width * kv_width + config.num_heads
     block = attention + 3 * width * config.mlp_width + 2 * width
-    channels = len(spec.vocab_sizes)
-    candle = sum(spec.vocab_sizes[:-1]) * width + channels * width * hidden + sum(spec.vocab_sizes) * hidden
-    horizons = width * len(spec.horizons) * spec.num_bins
-    return inputs + config.num_layers * block + width + candle + horizons
+    return config.num_layers * block + width

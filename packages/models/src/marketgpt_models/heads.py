@@ -31,6 +31,10 @@ class CandleHead(nn.Module):
         self.hidden_layers = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in self.vocab_sizes)
         self.logits = nn.ModuleList(nn.Linear(hidden, size, bias=False) for size in self.vocab_sizes)
 
+    def outputs(self) -> list[nn.Linear]:
+        """Return the last layer of each channel."""
+        return [layer for layer in self.logits if isinstance(layer, nn.Linear)]
+
     def forward(self, h: Tensor, targets: Tensor) -> list[Tensor]:
         """Return K logits (..., V_k), each given the true tokens ``targets`` (..., K) before it."""
         results = []

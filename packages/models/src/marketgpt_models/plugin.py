@@ -8,4 +8,7 @@ from marketgpt_core.plugins.markers import hookimpl
 @hookimpl
 def marketgpt_model_variants() -> dict[str, str]:
     """Return our own variants."""
-    return {"market_gpt": "marketgpt_models.gpt_variant:MarketGPTVariant"}
+    return {
+        "market_gpt": "marketgpt_models.gpt_variant:MarketGPTVariant",
+        "market_gpt_multi": "marketgpt_models.gpt_variant:MarketGPTMultiAssetVariant",
+    }

@@ -18,6 +18,9 @@ from marketgpt_core.tokens import VolatilityState
 from marketgpt_models.calendar import calendar_of, gap_days, next_time
 from marketgpt_models.features import SeriesFeatures
 
+# What a module's ``encode`` reads of it.
+MODEL_INPUTS = ("tokens", "continuous", "calendar", "valid", "asset", "category")
+
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
@@ -28,7 +31,9 @@ class Prefix:
         continuous: shape (N, T, F), float32.
         calendar: shape (N, T, C), int64: of the candle after each.
         valid: shape (N, T), bool: False where padded; the last column is always True.
+        asset, category: shape (N,), int64: ids; 0 for one never trained on.
         calendar_ahead: shape (N, L, C), int64: of the candle after each generated one.
+        covariates_ahead: shape (N, L, E), float32: the covariates that go with each generated candle.
         state: The volatility of N paths after their last candle.
         seeds: shape (N,), int64, >= 0: each row's own, so that its paths depend on nothing else in a batch.
     """
@@ -37,7 +42,10 @@ class Prefix:
     continuous: NDArray[np.float32]
     calendar: NDArray[np.int64]
     valid: NDArray[np.bool_]
+    asset: NDArray[np.int64]
+    category: NDArray[np.int64]
     calendar_ahead: NDArray[np.int64]
+    covariates_ahead: NDArray[np.float32]
     state: VolatilityState
     seeds: NDArray[np.int64]
 
@@ -47,8 +55,7 @@ class Prefix:
     def rows(self, index: NDArray[np.int64]) -> Prefix:
         """Return the chosen rows."""
         names = [one.name for one in fields(self) if one.name != "state"]
-        state = VolatilityState(self.state.fast[index], self.state.slow[index], self.state.count[index])
-        return Prefix(state=state, **{name: getattr(self, name)[index] for name in names})
+        return Prefix(state=self.state.rows(index), **{name: getattr(self, name)[index] for name in names})
 
 
 def windows_of(
@@ -77,10 +84,10 @@ def windows_of(
     return windows
 
 
-def calendars_ahead(
+def stamps_ahead(
     time: NDArray[np.datetime64], category: Category, bar: np.timedelta64, num_steps: int
-) -> NDArray[np.int64]:
-    """Return the calendar that goes with each generated candle: that of the candle after it, by rule.
+) -> NDArray[np.datetime64]:
+    """Return the stamps of the next ``num_steps + 1`` candles, by rule.
 
     Args:
         time: shape (N,): stamps of the last known candles.
@@ -89,15 +96,30 @@ def calendars_ahead(
         num_steps: L.
 
     Returns:
+        shape (N, L + 1), datetime64[ns].
+    """
+    stamps = []
+    for _ in range(num_steps + 1):
+        time = next_time(time, category, bar)
+        stamps.append(time)
+    return np.stack(stamps, axis=1)
+
+
+def calendars_ahead(
+    time: NDArray[np.datetime64], ahead: NDArray[np.datetime64], category: Category
+) -> NDArray[np.int64]:
+    """Return the calendar that goes with each generated candle: that of the candle after it, by rule.
+
+    Args:
+        time: shape (N,): stamps of the last known candles.
+        ahead: shape (N, L + 1): :func:`stamps_ahead`.
+        category: Market of all of them.
+
+    Returns:
         shape (N, L, C), int64.
     """
-    steps = []
-    before, current = time, next_time(time, category, bar)
-    for _ in range(num_steps):
-        following = next_time(current, category, bar)
-        steps.append(calendar_of(following, gap_days(before, current), category))
-        before, current = current, following
-    return np.stack(steps, axis=1)
+    before = np.concatenate([time[:, None], ahead[:, :-2]], axis=1)
+    return calendar_of(ahead[:, 1:], gap_days(before, ahead[:, :-1]), category)
 
 
 def row_seed(seed: int, symbol: str, as_of: np.datetime64) -> int:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def fetch_candles(
-    source: str, symbols: Sequence[str], *, interval: Interval, end: Moment | None = None
+    source: str,
+    symbols: Sequence[str],
+    *,
+    interval: Interval,
+    end: Moment | None = None,
+    whole_market: bool = False,
 ) -> Candles:
     """Fetch the history of some symbols, or of all a source lists.
 
@@ -27,6 +32,7 @@ def fetch_candles(
         symbols: Symbols; empty for all.
         interval: Length of a candle.
         end: First moment left out; None for as late as there is.
+        whole_market: Also whatever else the source lists, to tell the market's state by.
 
     Raises:
         PluginError: for an unknown source, or when no package that provides sources is installed.
@@ -34,7 +40,9 @@ def fetch_candles(
         DataError: for a symbol the source does not have, or a place that cannot be read.
     """
     opened = open_source(source)
-    wanted = list(symbols) or list(opened.symbols(interval))
+    wanted = list(symbols)
+    if whole_market or not wanted:
+        wanted = list(dict.fromkeys((*wanted, *opened.symbols(interval))))
     if not wanted:
         raise ConfigError(f"source {source!r} lists no symbols at {interval}: name them, for example AAPL")
     candles: Candles = opened.fetch(wanted, start=None, end=end, interval=interval)

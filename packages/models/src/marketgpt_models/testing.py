@@ -14,6 +14,7 @@ import pytest
 from marketgpt_models.base import InputSpec, ModelVariant
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 _HORIZONS = (1, 5)
@@ -33,6 +34,8 @@ def example_spec(horizons: tuple[int, ...] = _HORIZONS) -> InputSpec:
         calendar_sizes=CALENDAR_SIZES,
         horizons=horizons,
         horizon_bins=HorizonBins.fit(z, horizons).to_json() if horizons else {},
+        assets=("AAA", "BBB", "CCC"),
+        categories=("us", "crypto"),
     )
 
 
@@ -52,9 +55,19 @@ def example_batch(spec: InputSpec, *, size: int = 4, length: int = 12, seed: int
         "targets": tokens[:, 1:].contiguous(),
         "continuous": torch.randn(size, length, spec.num_continuous, generator=generator),
         "calendar": ids(spec.calendar_sizes, length),
+        "asset": torch.randint(0, len(spec.assets) + 1, (size,), generator=generator),
+        "category": torch.randint(0, len(spec.categories) + 1, (size,), generator=generator),
         "mask": torch.ones(size, length, dtype=torch.bool),
+        "tasks": _tasks(spec, (size, length, len(spec.horizons)), generator),
         "horizon_z": torch.randn(size, length, len(spec.horizons), generator=generator),
     }
+
+
+def _tasks(spec: InputSpec, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    import torch
+
+    columns = [torch.randint(-1, size, shape, generator=generator) for size in spec.task_sizes]
+    return torch.stack(columns, dim=-1) if columns else torch.zeros(*shape, 0, dtype=torch.int64)
 
 
 class ModelVariantConformance:
@@ -119,6 +132,30 @@ class ModelVariantConformance:
         torch.testing.assert_close(result["nll"], torch.stack([result[name] for name in channels]).sum())
         result["loss"].backward()
         assert all(weight.grad is not None for weight in module.parameters() if weight.requires_grad)
+
+    def test_token_logits_are_what_is_scored(self, implementation: ModelVariant) -> None:
+        """token_logits gives one law a channel, and its cross-entropies are the nll's."""
+        import torch
+
+        spec = example_spec()
+        module, batch = self.build(implementation, spec), example_batch(spec)
+        with torch.no_grad():
+            logits = module.token_logits(batch)  # type: ignore[operator]
+        said = self.score(module, batch)
+        assert [one.shape[-1] for one in logits] == list(spec.vocab_sizes)
+        for k, one in enumerate(logits):
+            loss = torch.nn.functional.cross_entropy(one.flatten(0, 1), batch["targets"][..., k].flatten())
+            torch.testing.assert_close(loss, said[f"nll_{k}"])
+
+    def test_an_unknown_asset_is_scored(self, implementation: ModelVariant) -> None:
+        """Ids of 0, for what training never saw, give finite scores."""
+        import torch
+
+        spec = example_spec()
+        batch = example_batch(spec)
+        unknown = {name: torch.zeros_like(batch[name]) for name in ("asset", "category")}
+        result = self.score(self.build(implementation, spec), batch | unknown)
+        assert bool(torch.isfinite(result["loss"]))
 
     def test_starts_no_better_than_chance(self, implementation: ModelVariant) -> None:
         """On random tokens an untrained module is about as good as a uniform guess, not better."""

@@ -5,6 +5,7 @@ Legend: N rows, S samples a row, P = N * S paths, T candles so far, D width, K, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,33 +26,29 @@ class UncachedDecoder:
 
     def begin(
         self,
-        tokens_NTK: Tensor,
-        continuous_NTF: Tensor,
-        calendar_NTC: Tensor,
-        valid_NT: Tensor,
+        inputs: Mapping[str, Tensor],
         *,
         num_samples: int,
         num_steps: int,  # noqa: ARG002 - the protocol's
-    ) -> tuple[Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the states (N, D) and the histories so far, one copy a path."""
-        inputs = [tokens_NTK, continuous_NTF, calendar_NTC, valid_NT]
-        return self._last(inputs), [one.repeat_interleave(num_samples, dim=0) for one in inputs]
+        history = {name: one.repeat_interleave(num_samples, dim=0) for name, one in inputs.items()}
+        return self._last(inputs), history
 
-    def _last(self, inputs: list[Tensor]) -> Tensor:
-        *features, valid = inputs
-        return self.module.encode(*features, padding_mask(valid))[:, -1]  # type: ignore[no-any-return]
+    def _last(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        return self.module.encode(inputs, padding_mask(inputs["valid"]))[:, -1]  # type: ignore[no-any-return]
 
     def extend(
-        self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: list[Tensor]
+        self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: dict[str, Tensor]
     ) -> Tensor:
         """Append one candle to every path and return the states (N, S, D)."""
         n, s, _ = tokens_NSK.shape
         calendar_NSC = calendar_NC[:, None].expand(-1, s, -1)
-        valid_NS1 = torch.ones(n, s, 1, dtype=torch.bool, device=tokens_NSK.device)
-        added = (tokens_NSK, continuous_NSF, calendar_NSC)
-        for position, new in enumerate(added):
-            cache[position] = torch.cat((cache[position], new.reshape(n * s, 1, -1)), dim=1)
-        cache[-1] = torch.cat((cache[-1], valid_NS1.view(n * s, 1)), dim=1)
+        added = {"tokens": tokens_NSK, "continuous": continuous_NSF, "calendar": calendar_NSC}
+        for name, new in added.items():
+            cache[name] = torch.cat((cache[name], new.reshape(n * s, 1, -1)), dim=1)
+        valid_P1 = torch.ones(n * s, 1, dtype=torch.bool, device=tokens_NSK.device)
+        cache["valid"] = torch.cat((cache["valid"], valid_P1), dim=1)
         return self._last(cache).view(n, s, -1)
 
     def draw(self, h: Tensor, u: Tensor, temperature: float) -> Tensor:

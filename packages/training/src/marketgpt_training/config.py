@@ -71,6 +71,12 @@ class LoopConfig(Config):
     batch_size: int = Field(default=16, ge=1, description="windows of the global batch")
     max_epochs: int = Field(default=10, ge=1)
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
+    withhold_rate: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="share of windows in which the market's state is withheld from some row on",
+    )
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
 
 
@@ -90,6 +96,9 @@ class TrainConfig(Config):
 
     seed: int = Field(default=0, ge=0)
     horizons: tuple[int, ...] = Field(default=(1, 5, 10, 21, 42), description="of the direct heads, bars")
+    covariates: tuple[str, ...] = Field(
+        default=(), description="groups of further inputs, any of market, recurrence, volume"
+    )
     data: DataConfig
     split: SplitConfig
     tokenizer: ComponentConfig = ComponentConfig(name="ohlc")

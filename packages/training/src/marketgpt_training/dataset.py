@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from marketgpt_core.errors import DataError
+from marketgpt_models.base import InputSpec
+from marketgpt_models.covariates import Covariates
 from marketgpt_models.features import SeriesFeatures
 from marketgpt_training.base import Batch
 
@@ -25,6 +27,9 @@ class WindowDataset:
         context: Rows of a window.
         target_start: Only targets stamped at or after this count; None counts all.
         target_end: Only targets stamped before this count.
+        spec: What the model is built for: ids of assets, and which inputs may be withheld.
+        withhold_rate: Share of training windows in which what is unknown ahead (the market's state) is
+            withheld from some row on, as it is while paths are generated; 0 for validation.
 
     Raises:
         DataError: when no target is left.
@@ -37,6 +42,8 @@ class WindowDataset:
         context: int,
         target_start: np.datetime64 | None = None,
         target_end: np.datetime64 | None = None,
+        spec: InputSpec,
+        withhold_rate: float = 0.0,
     ) -> None:
         usable = [one for one in features if len(one.time) > 1]
         if not usable:
@@ -48,6 +55,11 @@ class WindowDataset:
         self._continuous = np.concatenate([one.continuous for one in usable])
         self._calendar = np.concatenate([one.calendar for one in usable])
         self._horizon_z = np.concatenate([one.horizon_z for one in usable])
+        self._tasks = np.concatenate([one.tasks for one in usable])
+        self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
+        self._withhold_rate = withhold_rate
+        unknown_ahead = Covariates(spec.covariates).unknown_ahead
+        self._withheld = np.flatnonzero(unknown_ahead) + spec.num_continuous - len(unknown_ahead)
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
         self.num_targets = int(self._counts.sum())
         if not self.num_targets:
@@ -74,11 +86,12 @@ class WindowDataset:
         first, last = max(start, 0), min(start + self.context, length - 1)
         return slice(first - start, last - start), slice(offset + first, offset + last)
 
-    def batch(self, windows: NDArray[np.int64]) -> Batch:
+    def batch(self, windows: NDArray[np.int64], rng: np.random.Generator | None = None) -> Batch:
         """Return the tensors of B windows.
 
-        Keys: tokens (B,T,K), targets (B,T,K), calendar (B,T,C) int64; continuous (B,T,F), horizon_z (B,T,H)
-        float32; mask (B,T) bool. Padding is at the end, so that no real row ever attends to it.
+        Keys: tokens (B,T,K), targets (B,T,K), calendar (B,T,C), asset (B,), category (B,), tasks (B,T,H,J)
+        int64; continuous (B,T,F), horizon_z (B,T,H) float32; mask (B,T) bool. Padding is at the end, so that
+        no real row ever attends to it. With a generator inputs may be withheld.
         """
         size = (len(windows), self.context)
         arrays: dict[str, NDArray[Any]] = {
@@ -87,8 +100,10 @@ class WindowDataset:
             "calendar": np.zeros((*size, self._calendar.shape[1]), dtype=np.int64),
             "continuous": np.zeros((*size, self._continuous.shape[1]), dtype=np.float32),
             "horizon_z": np.full((*size, self._horizon_z.shape[1]), np.nan, dtype=np.float32),
+            "tasks": np.full((*size, *self._tasks.shape[1:]), -1, dtype=np.int64),
             "mask": np.zeros(size, dtype=bool),
         }
+        arrays["asset"], arrays["category"] = self._identities[windows[:, 0]].T.copy()
         for row, (series, start) in enumerate(windows):
             _, source = self._rows(int(series), int(start))
             n = source.stop - source.start
@@ -99,8 +114,19 @@ class WindowDataset:
             arrays["calendar"][row, :n] = self._calendar[source]
             arrays["continuous"][row, :n] = self._continuous[source]
             arrays["horizon_z"][row, :n] = np.where(counts[:, None], self._horizon_z[source], np.nan)
+            arrays["tasks"][row, :n] = np.where(counts[:, None, None], self._tasks[source], -1)
             arrays["mask"][row, :n] = counts
+        if rng is not None:
+            self._withhold(arrays["continuous"], rng)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _withhold(self, continuous_BTF: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Zero what is unknown ahead from some row on, in a share of the windows."""
+        if not self._withhold_rate or not len(self._withheld):
+            return
+        chosen = np.flatnonzero(rng.random(len(continuous_BTF)) < self._withhold_rate)
+        for row, first in zip(chosen, rng.integers(0, self.context, len(chosen)), strict=True):
+            continuous_BTF[row, first:, self._withheld] = 0.0
 
     def epoch(
         self, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
@@ -123,7 +149,8 @@ class WindowDataset:
             missing = -len(chosen) % world_size
             if missing:
                 chosen = np.concatenate([chosen, np.resize(order, (missing, 2))])
-            yield self.batch(chosen[rank::world_size])
+            # A generator a batch and rank: what is withheld depends on nothing done before.
+            yield self.batch(chosen[rank::world_size], np.random.default_rng([seed, epoch, first, rank]))
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return the batches of the longest epoch (the random phase can add a window a series)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_core.files import ensure_writable_folder, write_json, write_text
 from marketgpt_core.plugins import registry
 from marketgpt_core.run import MANIFEST, Run
+from marketgpt_core.tokens import TargetTokenizer
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
@@ -77,7 +78,8 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         ConfigError: for options a plugin refuses.
     """
     from marketgpt_models.base import InputSpec
-    from marketgpt_models.features import CALENDAR_SIZES, CONTINUOUS, HorizonBins, features_of
+    from marketgpt_models.covariates import Covariates
+    from marketgpt_models.features import CALENDAR_SIZES, HorizonBins, continuous_names, features_of_all
 
     split = split_dates(config.split, candles)
     train_candles = candles.between(None, split.train_end)
@@ -87,18 +89,26 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         .fit(train_candles)
     )
     variant = registry("model").create(config.model.name, config.model.options, where="model.options")
+    covariates = Covariates(config.covariates)
     # Cut before encoding: a horizon that reaches past the border then has no target, which is the purge.
-    train = [features_of(tokenizer.encode(one), config.horizons) for one in _long_enough(train_candles)]
-    seen = candles.between(None, split.validation_end)
-    both = [features_of(tokenizer.encode(one), config.horizons) for one in _long_enough(seen)]
+    train, both = (
+        list(features_of_all(tokenizer, part, config.horizons, covariates).values())
+        for part in (train_candles, candles.between(None, split.validation_end))
+    )
+    aims = tokenizer if isinstance(tokenizer, TargetTokenizer) else None
     spec = InputSpec(
         vocab_sizes=tokenizer.vocab_sizes,
-        num_continuous=len(CONTINUOUS),
+        num_continuous=len(continuous_names(tokenizer.channel_names)) + len(covariates.names),
         calendar_sizes=CALENDAR_SIZES,
         horizons=config.horizons,
         horizon_bins=HorizonBins.fit(
             np.concatenate([one.horizon_z for one in train]), config.horizons
         ).to_json(),
+        covariates=config.covariates,
+        assets=tuple(one.symbol for one in train),
+        categories=tuple(sorted({str(one.category) for one in train})),
+        task_names=aims.target_names if aims else (),
+        task_sizes=aims.target_sizes if aims else (),
     )
     context = int(variant.config.context)
     return Prepared(
@@ -107,16 +117,15 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         tokenizer=tokenizer,
         spec=spec,
         variant=variant,
-        train=WindowDataset(train, context=context),
+        train=WindowDataset(train, context=context, spec=spec, withhold_rate=config.loop.withhold_rate),
         validation=WindowDataset(
-            both, context=context, target_start=split.validation_start, target_end=split.validation_end
+            both,
+            context=context,
+            target_start=split.validation_start,
+            target_end=split.validation_end,
+            spec=spec,
         ),
     )
-
-
-def _long_enough(candles: Candles) -> list[Any]:
-    # One candle has no predecessor: no token, nothing to learn from.
-    return [one for one in candles.values() if len(one) > 2]  # noqa: PLR2004
 
 
 def fit(config: TrainConfig, prepared: Prepared, folder: Path) -> tuple[TrainingResult, int]:
