@@ -122,18 +122,15 @@ def test_tokens_survive_prices(fitted: OHLCTokenizer, seed: int, close: float, q
     assert np.array_equal(encoded.tokens[-12:], tokens)
 
 
-@settings(max_examples=100, deadline=None)
-@given(data=st.data(), sigma=st.floats(1e-6, 10.0), close=st.floats(1e-6, 1e7))
-def test_every_token_tuple_is_a_legal_candle(
-    fitted: OHLCTokenizer, data: st.DataObject, sigma: float, close: float
-) -> None:
-    tuples = st.tuples(*(st.integers(0, size - 1) for size in fitted.vocab_sizes))
-    tokens = np.array(data.draw(st.lists(tuples, min_size=1, max_size=30)))
-    d = fitted.decode(tokens, np.full(len(tokens), sigma), close)
-    assert (d["high"] >= np.maximum(d["open"], d["close"])).all()
-    assert (d["low"] <= np.minimum(d["open"], d["close"])).all()
-    assert (d["low"] > 0).all()
-    assert np.isfinite(d["high"]).all()
+def test_paths_decode_together_as_alone(fitted: OHLCTokenizer) -> None:
+    tokens = random_tokens(fitted, 30).reshape(3, 10, 4)
+    sigma = np.random.default_rng(1).uniform(0.001, 0.1, (3, 10))
+    close = np.array([1.0, 50.0, 3e4])
+    together = fitted.decode(tokens, sigma, close)
+    for path in range(3):
+        alone = fitted.decode(tokens[path], sigma[path], float(close[path]))
+        assert all(np.array_equal(together[name][path], alone[name]) for name in alone)
+    assert np.array_equal(fitted.decode(tokens, sigma, 1.0)["open"][0], together["open"][0])
 
 
 def test_values_draw_from_the_law_inside_the_bin(fitted: OHLCTokenizer) -> None:
@@ -207,6 +204,7 @@ def test_short_series_are_refused_by_name(fitted: OHLCTokenizer, candles: Candle
         (np.zeros((2, 3), dtype=int), np.ones(2), 1.0, "shape"),
         (np.zeros((2, 4), dtype=int), np.ones(3), 1.0, "sigma"),
         (np.zeros(4, dtype=int), np.ones(4), 1.0, "tokens"),
+        (np.zeros((2, 3, 4), dtype=int), np.ones((2, 3)), np.ones(3), "one close or one for each path"),
         (np.full((1, 4), 10_000), np.ones(1), 1.0, "outside the vocabulary"),
         (np.full((1, 4), -1), np.ones(1), 1.0, "outside the vocabulary"),
         (np.zeros((1, 4), dtype=int), np.zeros(1), 1.0, "sigma > 0"),

@@ -95,7 +95,7 @@ def test_no_volume_sees_a_later_one(volume: np.ndarray, cut: int) -> None:
 def test_stepping_agrees_with_the_whole_and_gives_the_volumes_back(volume: np.ndarray, start: int) -> None:
     one = causal()
     values, state = one.values(volume), one.begin(volume[:start])
-    back = one.decode(state, values[start:])
+    back = one.decode(state, values[None, start:])[0]
     for value in values[start:]:
         state = one.advance(state, np.array([value]))
     expected = volume.copy()
@@ -187,6 +187,9 @@ def test_a_state_without_volume_is_refused(fitted: OHLCTokenizer, candles: Candl
     tokens = np.zeros((1, 5), dtype=int)
     with pytest.raises(DataError, match="knows nothing of the volume"):
         fitted.decode(tokens, np.ones(1), 1.0, foreign)
+    two = fitted.begin(candles["AAA"]).repeat(2)
+    with pytest.raises(DataError, match="a state of 2 paths does not go with tokens of 1"):
+        fitted.decode(tokens, np.ones(1), 1.0, two)
 
 
 def test_candles_without_any_volume_make_a_channel_of_one_token() -> None:

@@ -35,20 +35,34 @@ def log_channels(series: CandleSeries) -> NDArray[np.float64]:
     return result
 
 
-def candles_of(log_channels_4t: NDArray[np.float64], close: float) -> dict[str, NDArray[np.float64]]:
-    """Return the successive candles of log channels, shape (T,) each, the first after ``close``.
+def candles_of(
+    log_channels_4t: NDArray[np.float64], close: float | NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the successive candles of log channels, the first after ``close``.
 
-    They are legal in floating point too: a factor exp(x >= 0) never makes a price smaller. A channel of
-    exactly zero gives exactly equal prices.
+    They are legal for any finite gap and body and any up, low >= 0, and in floating point too. Open and
+    close are finite and > 0, as their logs are clipped. Legality then falls apart into two pairs that know
+    nothing of each other: ``high = fl(top * exp(up))`` with top = max(open, close), where exp(x >= 0) >= 1
+    and rounding is monotone, so that ``fl(top * factor) >= fl(top) = top``; and ``low = fl(bottom *
+    exp(-low)) <= bottom`` in the same way. The last bounds lie far outside those of open and close and cannot
+    undo it. A channel of exactly zero gives exactly equal prices.
+
+    Args:
+        log_channels_4t: shape (4, ..., T): gap, body, up >= 0, low >= 0; leading axes are independent paths.
+        close: Close before each path's first candle, > 0, shape (...) or one for all.
+
+    Returns:
+        ``open``, ``high``, ``low``, ``close`` of shape (..., T).
     """
     gap, body, up, low = log_channels_4t
     # Open and close are one running sum, so that a zero step repeats the number before it.
-    steps = np.empty(2 * len(gap))
-    steps[0::2], steps[1::2] = gap, body
-    base = np.log(close)
-    path = np.clip(np.cumsum(steps), np.log(_LOWEST) - base, np.log(_HIGHEST) - base)
-    price = close * np.exp(path)
-    open_, close_ = price[0::2].copy(), price[1::2].copy()
+    steps = np.empty((*gap.shape[:-1], 2 * gap.shape[-1]))
+    steps[..., 0::2], steps[..., 1::2] = gap, body
+    before = np.asarray(close, dtype=np.float64)[..., None]
+    base = np.log(before)
+    path = np.clip(np.cumsum(steps, axis=-1), np.log(_LOWEST) - base, np.log(_HIGHEST) - base)
+    price = before * np.exp(path)
+    open_, close_ = price[..., 0::2].copy(), price[..., 1::2].copy()
     with np.errstate(over="ignore", under="ignore"):
         high = np.minimum(np.maximum(open_, close_) * np.exp(up), 1e5 * _HIGHEST)
         low_ = np.maximum(np.minimum(open_, close_) * np.exp(-low), 1e-5 * _LOWEST)

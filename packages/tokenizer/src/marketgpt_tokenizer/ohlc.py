@@ -222,30 +222,37 @@ class OHLCTokenizer(Tokenizer):
         self,
         tokens: NDArray[np.integer],
         sigma: NDArray[np.float64],
-        close: float,
+        close: float | NDArray[np.float64],
         state: VolatilityState | None = None,
     ) -> dict[str, NDArray[np.float64]]:
         """Decode successive candles from the median of each bin; see the base class.
 
         Args:
-            tokens: shape (T, K).
-            sigma: shape (T,), > 0.
-            close: Close before the first candle, > 0.
-            state: The path (N = 1) before the first candle. With it a tokenizer with a volume channel gives
+            tokens: shape (T, K), or (N, T, K) for N independent paths.
+            sigma: shape (T,) or (N, T), > 0.
+            close: Close before the first candle, > 0; (N,) or one for all paths.
+            state: The paths before the first candle. With it a tokenizer with a volume channel gives
                 ``volume``, too: a surprise becomes a volume only beside the level it is compared with.
+
+        Returns:
+            ``open``, ``high``, ``low``, ``close`` (and ``volume``) of the shape of ``sigma``.
         """
         tokens, sigma = np.asarray(tokens), np.asarray(sigma, dtype=np.float64)
-        if tokens.ndim != 2 or sigma.shape != tokens.shape[:1]:  # noqa: PLR2004 - (T, K)
+        if tokens.ndim not in {2, 3} or sigma.shape != tokens.shape[:-1]:
             raise DataError(
-                f"decode takes tokens (T, {len(self.channel_names)}) and sigma (T,), got {tokens.shape}, "
-                f"{sigma.shape}"
+                f"decode takes tokens (T, {len(self.channel_names)}) and sigma (T,), or both with a leading "
+                f"N, got {tokens.shape}, {sigma.shape}"
             )
-        if not (np.isfinite(sigma) & (sigma > 0)).all() or not (np.isfinite(close) and close > 0):
+        close = np.asarray(close, dtype=np.float64)
+        if close.shape not in {(), sigma.shape[:-1]}:
+            raise DataError(f"decode takes one close or one for each path, got {close.shape}")
+        if not (np.isfinite(sigma) & (sigma > 0)).all() or not (np.isfinite(close) & (close > 0)).all():
             raise DataError("decode takes a finite sigma > 0 and a finite close > 0")
-        values = self.values(tokens).T
-        decoded = candles_of(values[: len(CHANNELS)] * sigma, float(close))
+        values = np.moveaxis(self.values(tokens), -1, 0)
+        decoded = candles_of(values[: len(CHANNELS)] * sigma, close)
         if state is not None and self.volume is not None:
-            decoded["volume"] = self.volume.decode(_volume_of(state), values[-1])
+            volume = self.volume.decode(_volume_of(state), np.atleast_2d(values[-1]))
+            decoded["volume"] = volume.reshape(sigma.shape)
         return decoded
 
     @cached_property

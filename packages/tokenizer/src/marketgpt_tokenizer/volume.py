@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from marketgpt_core.errors import DataError
 from marketgpt_tokenizer.bins import ATOM
 from marketgpt_tokenizer.volatility import exponential_mean, exponential_step, shrunk_scale
 
@@ -98,19 +99,24 @@ class CausalVolume:
         return np.where(said[:, None], moved, state)
 
     def decode(self, state: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the volumes of the successive candles of one path, shape (T,); 0 where none is said.
+        """Return the volumes of the successive candles of N paths, shape (N, T); 0 where none is said.
 
         Args:
-            state: shape (1, 3): before the first of them.
-            values: shape (T,), in units of the scale.
+            state: shape (N, 3): before the first of them.
+            values: shape (N, T), in units of the scale.
+
+        Raises:
+            DataError: when the state is of another number of paths.
         """
-        result = np.zeros(len(values))
-        for row, value in enumerate(values):
-            level, average, count = state[0]
-            if abs(value) >= ATOM and count > 0:
-                log = level + value * self.scale(average, count - 1)
-                result[row] = np.exp(np.clip(log, -_LARGEST_LOG, _LARGEST_LOG))
-            state = self.advance(state, values[row : row + 1])
+        if len(state) != len(values):
+            raise DataError(f"a state of {len(state)} paths does not go with tokens of {len(values)}")
+        result = np.zeros(values.shape)
+        for row, value in enumerate(values.T):
+            level, average, count = state.T
+            log = level + value * self.scale(average, count - 1)
+            said = (np.abs(value) >= ATOM) & (count > 0)
+            result[said, row] = np.exp(np.clip(log[said], -_LARGEST_LOG, _LARGEST_LOG))
+            state = self.advance(state, value)
         return result
 
 
