@@ -25,7 +25,7 @@ ATOM = 1e-9
 _MARGIN = 1e-7
 _MIN_WIDTH = 1e-6
 # A bin or a tail cut must rest on so many training values.
-_MIN_VALUES = 8
+MIN_VALUES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class ChannelBins:
         atom = len(below)
         knots = np.array(
             [
-                np.zeros(NUM_KNOTS) if k == atom else _knots(piece, bounds[k], bounds[k + 1])
+                np.zeros(NUM_KNOTS) if k == atom else knots_of(piece, bounds[k], bounds[k + 1])
                 for k, piece in enumerate(pieces)
             ]
         )
@@ -144,10 +144,10 @@ def _half_line_edges(
     count = len(values)
     if not count:
         return np.empty(0)
-    bins = max(1, min(round(num_bins * count / total), count // _MIN_VALUES))
+    bins = max(1, min(round(num_bins * count / total), count // MIN_VALUES))
     cuts = [round(count * k / bins) for k in range(1, bins)]
     tails = [round(total * mass) for mass in sorted(tail_masses, reverse=True)]
-    cuts += [count - tail for tail in tails if _MIN_VALUES <= tail < count / bins]
+    cuts += [count - tail for tail in tails if MIN_VALUES <= tail < count / bins]
     edges = [ATOM]
     for cut in cuts:
         # Equal values share a bin: the cut moves down to where they begin.
@@ -160,6 +160,7 @@ def _half_line_edges(
     return np.array(edges)
 
 
-def _knots(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+def knots_of(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return the law of the values in the bin from ``low`` to ``high``: 17 quantiles, off its edges."""
     knots = np.quantile(values, np.linspace(0.0, 1.0, NUM_KNOTS))
     return np.clip(knots, low + _MARGIN, high - _MARGIN)

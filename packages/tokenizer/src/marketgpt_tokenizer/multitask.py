@@ -12,6 +12,7 @@ from pydantic import Field, FiniteFloat, field_validator
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.errors import DataError
 from marketgpt_tokenizer import ohlc_file
+from marketgpt_tokenizer.bins import ChannelBins
 from marketgpt_tokenizer.channels import log_channels
 from marketgpt_tokenizer.ohlc import OHLCTokenizer
 from marketgpt_tokenizer.targets import (
@@ -104,6 +105,18 @@ class MultiTaskTokenizer(OHLCTokenizer):
         fitted = super().fit(candles)
         values = (fitted.horizon_values(series) for series in candles.values() if len(series) > 1)
         return fitted.with_targets(fit_edges(values, self.horizons, self.target_sizes))
+
+    def refit(self, candles: Candles) -> Self:
+        """Return the tokenizer with bins and priors of other candles; the targets' classes stay as they are.
+
+        A model's heads for them keep their meaning so.
+        """
+        edges = self.target_edges
+        return super().fit(candles).with_targets(edges)
+
+    def with_bins(self, bins: tuple[ChannelBins, ...]) -> Self:
+        """Return this tokenizer with other bins and the same targets."""
+        return super().with_bins(bins).with_targets(self.target_edges)
 
     def horizon_values(self, series: CandleSeries) -> NDArray[np.float64]:
         """Return the continuous values behind the targets, shape (T - 1, H, 3); NaN beyond the end.

@@ -138,6 +138,18 @@ class OHLCTokenizer(Tokenizer):
         )
         return self.restore(config, bins, prior, prior_volume)
 
+    def refit(self, candles: Candles) -> Self:
+        """Return the tokenizer with bins and priors of other candles.
+
+        Its tokens are new words: :mod:`marketgpt_tokenizer.remap` says what they are in the old ones.
+        """
+        self._require_fit()
+        return self.fit(candles)
+
+    def with_bins(self, bins: tuple[ChannelBins, ...]) -> Self:
+        """Return this tokenizer with other bins, one :class:`ChannelBins` a channel."""
+        return self.restore(self.config, bins, self._prior_variance, self._prior_volume_variance)
+
     def _fit_prior_volume(self, series: list[CandleSeries]) -> float:
         if not self.config.volume_bins:
             return 0.0
