@@ -29,7 +29,8 @@ class ScriptedEngine(TrainingEngine):
 
     def validate(self, batch):
         self._in_validation = True
-        return {"loss": 0.0, "nll": self._validation[self.epoch], "horizon_nll": 0.5}
+        nll = self._validation[self.epoch]
+        return {"loss": nll + 0.1, "nll": nll, "horizon_nll": 0.5}
 
     def weights(self):
         return {"epoch": self.epoch}
@@ -62,6 +63,14 @@ def test_patience_stops_and_the_best_weights_are_kept(fit):
     assert result.stopped_early
     assert (result.best_epoch, result.best_nll, len(result.epochs)) == (2, pytest.approx(1.0), 4)
     assert result.weights == {"epoch": 1}
+
+
+def test_the_steps_given_are_the_most(fit):
+    result = fit(ScriptedEngine([3.0, 2.0, 1.0]), "loop.max_epochs=3", "loop.max_steps=25")
+    whole = fit(ScriptedEngine([3.0, 2.0, 1.0]), "loop.max_epochs=1").steps
+    assert result.steps == 25
+    assert len(result.epochs) == -(-25 // whole)
+    assert not result.stopped_early
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_setting_to_change(fit):

@@ -122,6 +122,14 @@ class Forecast:
         low, high = self.quantiles[..., left], self.quantiles[..., right]
         return np.asarray(low + weight * (high - low))
 
+    def mean(self) -> NDArray[np.float64]:
+        """Return the mean of each law, shape (N, H), log return: its quantiles integrated over the levels.
+
+        The trapezoid rule, with the outermost quantiles standing for what lies beyond.
+        """
+        edges = np.concatenate([[0.0], (self.levels[1:] + self.levels[:-1]) / 2, [1.0]])
+        return np.asarray(self.quantiles @ np.diff(edges))
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per pair and horizon: symbol, as_of, horizon, p_up, epistemic, q001 ... q999.
 

@@ -18,7 +18,7 @@ from marketgpt_core.files import read_json, sha256_of, write_json
 MANIFEST = "manifest.json"
 FORMAT = 1
 # What decides a forecast; reports and timings beside it may change without a new identity.
-_IDENTITY = ("model.json", "model.safetensors", "tokenizer.json")
+_IDENTITY = ("model.json", "model.safetensors", "tokenizer.json", "forecaster.json", "ensemble.json")
 # What changes after a run is sealed, and what is too large to hash at every load.
 _UNSEALED = ("checkpoints", "tensorboard", "metrics.jsonl")
 
@@ -114,7 +114,7 @@ class Run:
         import hashlib
 
         files = self.manifest["files"]
-        text = "\n".join(f"{name} {files.get(name)}" for name in _IDENTITY)
+        text = "\n".join(f"{name} {files[name]}" for name in _IDENTITY if name in files)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -28,6 +28,7 @@ from marketgpt_models.base import InputSpec
 from marketgpt_models.calendar import bar_of
 from marketgpt_models.checkpoint import load_model, read_model_json
 from marketgpt_models.covariates import Covariates
+from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
 from marketgpt_models.features import SeriesFeatures, features_of
 from marketgpt_models.horizon_bins import HorizonBins
 from marketgpt_models.mixing import LEVELS, HeadLaw, Summary, mixed, summary_of_paths
@@ -57,6 +58,8 @@ def load_forecaster(path: Path | str, **options: Any) -> Forecaster:  # noqa: AN
         PluginError: when no installed plugin provides the variant.
     """
     run = Run.open(path)
+    if ENSEMBLE_JSON in run.manifest["files"]:
+        return EnsembleForecaster.from_pretrained(run, **options)
     run.file("model.json")
     variant = models().load(str(read_model_json(run.path)["variant"]))
     forecaster: Forecaster = resolve_name(variant.forecaster_class).from_pretrained(run, **options)

@@ -63,6 +63,10 @@ class OptimConfig(Config):
     weight_decay: float = Field(default=0.1, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
     grad_clip: float = Field(default=1.0, gt=0, description="largest global gradient norm")
+    ema_decay: Fraction = Field(
+        default=0.0,
+        description="of the average of weights that is validated and kept; 0: no average",
+    )
 
 
 class LoopConfig(Config):
@@ -70,6 +74,9 @@ class LoopConfig(Config):
 
     batch_size: int = Field(default=16, ge=1, description="windows of the global batch")
     max_epochs: int = Field(default=10, ge=1)
+    max_steps: int | None = Field(
+        default=None, ge=1, description="stop after so many steps, in the middle of an epoch if need be"
+    )
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
     withhold_rate: float = Field(
         default=0.3,

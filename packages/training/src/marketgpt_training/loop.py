@@ -30,7 +30,8 @@ class TrainingResult:
 
     Attributes:
         best_epoch: Epoch of the best validation, from 1.
-        best_nll: Its validation loss, nats per candle.
+        best_loss: Its validation loss: of candles and of direct horizons, as the model weighs them.
+        best_nll: Its validation loss of candles alone, nats per candle.
         epochs: Validation and training metrics of every epoch.
         steps: Optimizer steps done.
         stopped_early: Whether patience ran out.
@@ -40,6 +41,7 @@ class TrainingResult:
     """
 
     best_epoch: int = 0
+    best_loss: float = math.inf
     best_nll: float = math.inf
     epochs: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0
@@ -126,6 +128,7 @@ class Trainer:
                     result.wall_s = time.perf_counter() - started
                     if epoch - result.best_epoch >= self._config.loop.patience_epochs:
                         result.stopped_early = True
+                    if result.stopped_early or self._done(result):
                         break
         except BaseException as raised:
             error = raised
@@ -136,6 +139,10 @@ class Trainer:
         result.candles_per_s = self._candles / max(self._training_s, 1e-9)
         return result
 
+    def _done(self, result: TrainingResult) -> bool:
+        most = self._config.loop.max_steps
+        return most is not None and result.steps >= most
+
     def _epoch(self, epoch: int, result: TrainingResult, progress: TrainingProgress) -> None:
         started = time.perf_counter()
         batches = self._train.epoch(
@@ -145,13 +152,17 @@ class Trainer:
             rank=self._engine.rank,
             world_size=self._engine.world_size,
         )
-        losses = [self._step(batch, result, progress) for batch in batches]
+        losses = []
+        for batch in batches:
+            losses.append(self._step(batch, result, progress))
+            if self._done(result):
+                break
         train_nll = self._engine.mean([sum(losses) / max(len(losses), 1)])[0]
         metrics = {"train_nll": train_nll, **self._validate()}
         took = time.perf_counter() - started
-        improved = metrics["nll"] < result.best_nll
+        improved = metrics["loss"] < result.best_loss
         if improved:
-            result.best_epoch, result.best_nll = epoch, metrics["nll"]
+            result.best_epoch, result.best_loss, result.best_nll = epoch, metrics["loss"], metrics["nll"]
             result.weights = self._engine.weights()
         result.epochs.append({"epoch": epoch, **metrics})
         self._log.write(kind="epoch", epoch=epoch, step=result.steps, **metrics)
@@ -191,7 +202,7 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         windows = self._validation.windows(None)
         size, rank, world = self._config.loop.batch_size, self._engine.rank, self._engine.world_size
-        totals = {"nll": 0.0, "horizon_nll": 0.0}
+        totals = {"loss": 0.0, "nll": 0.0, "horizon_nll": 0.0}
         weight = 0
         for first in range(0, len(windows), size * world):
             # Ranks without windows of their own still take part: ZeRO 3 gathers weights collectively.

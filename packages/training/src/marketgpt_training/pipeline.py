@@ -150,7 +150,7 @@ def fit(config: TrainConfig, prepared: Prepared, folder: Path) -> tuple[Training
         engine.prepare(module, config.optim, batch_size=config.loop.batch_size // world)
         info = RunInfo(
             path=folder,
-            total_steps=prepared.train.steps_per_epoch(config.loop.batch_size) * config.loop.max_epochs,
+            total_steps=total_steps(config, prepared.train),
             num_parameters=sum(p.numel() for p in module.parameters()),
             config=config.model_dump(mode="json"),
         )
@@ -162,6 +162,12 @@ def fit(config: TrainConfig, prepared: Prepared, folder: Path) -> tuple[Training
         return trainer.fit(), engine.rank
     finally:
         engine.close()
+
+
+def total_steps(config: TrainConfig, train: WindowDataset) -> int:
+    """Return the optimizer steps of a run that is not stopped early."""
+    steps = train.steps_per_epoch(config.loop.batch_size) * config.loop.max_epochs
+    return min(steps, config.loop.max_steps or steps)
 
 
 def write_run(

@@ -20,6 +20,7 @@ from marketgpt_training.base import Batch, TrainingEngine, weight_decay_groups
 from marketgpt_training.config import OptimConfig
 from marketgpt_training.engines.deepspeed_config import deepspeed_config
 from marketgpt_training.engines.torch_engine import cpu_copy, floats, to_device
+from marketgpt_training.weight_average import WeightAverage
 
 
 class DeepSpeedEngine(TrainingEngine):
@@ -47,6 +48,11 @@ class DeepSpeedEngine(TrainingEngine):
 
     def prepare(self, module: nn.Module, optim: OptimConfig, *, batch_size: int) -> None:
         """See :class:`TrainingEngine`."""
+        if optim.ema_decay and self._options.zero_stage == 3:  # noqa: PLR2004 - ZeRO's own name
+            raise ConfigError(
+                f"optim.ema_decay {optim.ema_decay} averages whole weights, which ZeRO 3 cuts up: "
+                "use zero_stage 0 to 2, or ema_decay=0"
+            )
         self._engine, *_ = self._deepspeed.initialize(
             model=module,
             model_parameters=weight_decay_groups(module, optim.weight_decay),
@@ -58,6 +64,7 @@ class DeepSpeedEngine(TrainingEngine):
                 precision=self._options.precision,
             ),
         )
+        self._average = WeightAverage(self._engine.module, optim.ema_decay)
 
     def train_step(self, batch: Batch, lr: float) -> dict[str, float]:
         """See :class:`TrainingEngine`."""
@@ -68,6 +75,7 @@ class DeepSpeedEngine(TrainingEngine):
         self._engine.backward(losses["loss"])
         norm = self._plain_norm()
         self._engine.step()
+        self._average.update()
         if norm is None:
             norm = self._engine.get_global_grad_norm()
         return {**floats(losses), "grad_norm": float(norm)}
@@ -83,7 +91,8 @@ class DeepSpeedEngine(TrainingEngine):
     def validate(self, batch: Batch) -> dict[str, float]:
         """See :class:`TrainingEngine`."""
         self._engine.eval()
-        return floats(self._engine(self._placed(batch)))
+        with self._average.applied():
+            return floats(self._engine(self._placed(batch)))
 
     def _placed(self, batch: Batch) -> Batch:
         placed = to_device(batch, self._engine.device)
@@ -96,7 +105,8 @@ class DeepSpeedEngine(TrainingEngine):
         # Under ZeRO 3 each rank holds a slice of every parameter; below that this gathers nothing.
         sharded = self._options.zero_stage == 3  # noqa: PLR2004 - ZeRO's own name
         parameters = list(self._engine.module.parameters()) if sharded else []
-        with self._deepspeed.zero.GatheredParameters(parameters, enabled=sharded):
+        gathered = self._deepspeed.zero.GatheredParameters(parameters, enabled=sharded)
+        with gathered, self._average.applied():
             return cpu_copy(self._engine.module)
 
     @property

@@ -14,6 +14,7 @@ from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import ConfigError
 from marketgpt_training.base import Batch, TrainingEngine, weight_decay_groups
 from marketgpt_training.config import OptimConfig
+from marketgpt_training.weight_average import WeightAverage
 
 
 class TorchEngine(TrainingEngine):
@@ -40,7 +41,8 @@ class TorchEngine(TrainingEngine):
         """See :class:`TrainingEngine`."""
         self._module = module.to(self._device)
         groups = weight_decay_groups(module, optim.weight_decay)
-        self._optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas)
+        self._optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, fused=True)
+        self._average = WeightAverage(self._module, optim.ema_decay)
         self._grad_clip = optim.grad_clip
 
     def train_step(self, batch: Batch, lr: float) -> dict[str, float]:
@@ -53,17 +55,20 @@ class TorchEngine(TrainingEngine):
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self._module.parameters(), self._grad_clip)
         self._optimizer.step()
+        self._average.update()
         return {**floats(losses), "grad_norm": float(norm)}
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
         """See :class:`TrainingEngine`."""
         self._module.eval()
-        return floats(self._module(to_device(batch, self._device)))
+        with self._average.applied():
+            return floats(self._module(to_device(batch, self._device)))
 
     def weights(self) -> dict[str, Tensor]:
         """See :class:`TrainingEngine`."""
-        return cpu_copy(self._module)
+        with self._average.applied():
+            return cpu_copy(self._module)
 
 
 def cpu_copy(module: nn.Module) -> dict[str, Tensor]:
