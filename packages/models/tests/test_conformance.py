@@ -30,8 +30,8 @@ class _Leaky:
     def __new__(cls, module):
         encode = module.encode
 
-        def leaky(inputs, mask=None):
-            return encode(inputs | {"continuous": inputs["continuous"].roll(-1, dims=1)}, mask)
+        def leaky(inputs, valid=None):
+            return encode(inputs | {"continuous": inputs["continuous"].roll(-1, dims=1)}, valid)
 
         module.encode = leaky
         return module

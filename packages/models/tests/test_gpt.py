@@ -61,8 +61,6 @@ def test_dropout_acts_in_training_only():
 
 def test_positions_are_relative():
     """Shifting a window by padding it on the left with masked rows changes nothing: no absolute position."""
-    from marketgpt_models.decoding import padding_mask
-
     spec, batch = example_spec(), example_batch(example_spec(), length=6)
     torch.manual_seed(1)
     module = variant(num_layers=2, dim=32).build(spec).eval()
@@ -75,7 +73,7 @@ def test_positions_are_relative():
         }
         valid = torch.ones(4, 9, dtype=torch.bool)
         valid[:, :3] = False
-        whole, shifted = module.encode(batch), module.encode(padded, padding_mask(valid))[:, 3:]
+        whole, shifted = module.encode(batch), module.encode(padded, valid)[:, 3:]
     torch.testing.assert_close(whole, shifted, rtol=1e-4, atol=1e-5)
 
 

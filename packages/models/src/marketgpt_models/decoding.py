@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketgpt_models.layers import NORM_EPS, Block, HeldDropout, rotary_angles
+from marketgpt_models.layers import NORM_EPS, Block, HeldDropout, padding_mask, rotary_angles
+from marketgpt_models.network_decoder import NetworkDecoder
 
 if TYPE_CHECKING:
     from marketgpt_models.gpt import MarketGPT
@@ -129,36 +130,19 @@ class PathCache:
         return seen.view(n, a, s, g, e).transpose(1, 2).reshape(p, a * g * e)
 
 
-class GPTDecoder:
+class GPTDecoder(NetworkDecoder):
     """Decodes paths of one :class:`MarketGPT` in evaluation mode, with the dropout masks it holds now.
-
-    It keeps no reference to masks that are held later, so passes can be built one after another and run side
-    by side.
 
     Args:
         module: The model.
     """
 
     def __init__(self, module: MarketGPT) -> None:
+        super().__init__(module)
         self.module = module
         self.blocks = [_FoldedBlock(block) for block in module.layers()]
-        mask_D = module.input_dropout.mask_D
-        self.input_mask = None if mask_D is None else mask_D.to(module.final_norm.weight)
         self.final_norm = module.final_norm.weight
         self.rotated: dict[int, list[Tensor]] = {}
-
-    def _embed(self, tokens: Tensor, continuous: Tensor, calendar: Tensor, identity: Tensor | None) -> Tensor:
-        """Return the stream that enters the blocks; ``calendar`` may lack the axis of samples."""
-        module = self.module
-        table = module.token_embedding
-        ids = (tokens + table.offsets).flatten(0, -2)
-        x = F.embedding_bag(ids, table.table.weight, mode="sum").view(*tokens.shape[:-1], -1)
-        x += module.continuous_input(continuous)
-        if module.calendar_embedding is not None:
-            x += module.calendar_embedding(calendar)
-        if identity is not None:
-            x += identity
-        return x if self.input_mask is None else x.mul_(self.input_mask)
 
     def path_bytes(self, num_steps: int) -> int:
         """Return what one path of ``num_steps`` takes in the cache."""
@@ -173,8 +157,16 @@ class GPTDecoder:
         Returns:
             The state after each prefix's last candle (N, D), and the cache for paths of ``num_steps``.
         """
-        identity, valid_NT = self.module.identity_of(inputs), inputs["valid"]
-        x = self._embed(inputs["tokens"], inputs["continuous"], inputs["calendar"], identity)
+        identity = self.module.identity_of(inputs)
+        x = self.embed(inputs["tokens"], inputs["continuous"], inputs["calendar"], identity)
+        h_ND, cache = self.encode(x, inputs["valid"], num_samples=num_samples, num_steps=num_steps)
+        cache.identity = identity
+        return h_ND, cache
+
+    def encode(
+        self, x: Tensor, valid_NT: Tensor, *, num_samples: int, num_steps: int
+    ) -> tuple[Tensor, PathCache]:
+        """Run the blocks over embedded prefixes (N, T, D); returns what :meth:`begin` does."""
         n, t, _ = x.shape
         mask = None if bool(valid_NT.all()) else padding_mask(valid_NT)
         cos_TR, sin_TR = rotary_angles(torch.arange(t, device=x.device), self.blocks[0].head_width)
@@ -187,41 +179,26 @@ class GPTDecoder:
             x = torch.addmm(x.flatten(0, 1), seen.flatten(0, 1), folded.out)
             x = folded.feed_forward(x).view(n, t, -1)
         cache = PathCache(keys, values, valid_NT, num_samples, num_steps)
-        cache.identity = identity
         return _unit(x[:, -1]) * self.final_norm, cache
 
     def extend(
         self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: PathCache
     ) -> Tensor:
         """Add one candle to every path and return the state after it, (N, S, D)."""
-        x = self._embed(tokens_NSK, continuous_NSF, calendar_NC[:, None], cache.identity).flatten(0, 1)
+        x = self.embed(tokens_NSK, continuous_NSF, calendar_NC[:, None], cache.identity)
+        return self.step(x.flatten(0, 1), cache).view(*tokens_NSK.shape[:2], -1)
+
+    def step(self, x: Tensor, cache: PathCache) -> Tensor:
+        """Add one embedded position (P, D) to every path and return the state after it, (P, D)."""
         weights = self._rotated(cache.prefix_length + cache.length)
         for layer, block in enumerate(self.blocks):
             q, k, v = block.project(x, weights[layer])
             x = torch.addmm(x, cache.attend(layer, q, k, v, block.scale), block.out)
             x = block.feed_forward(x)
         cache.length += 1
-        return (_unit(x) * self.final_norm).view(*tokens_NSK.shape[:2], -1)
+        return _unit(x) * self.final_norm
 
     def _rotated(self, position: int) -> list[Tensor]:
         if position not in self.rotated:
             self.rotated[position] = [block.rotated(position) for block in self.blocks]
         return self.rotated[position]
-
-    def draw(self, h: Tensor, u: Tensor, temperature: float) -> Tensor:
-        """Draw one candle a state: tokens (..., K) int64, by the inverse cdf at ``u`` (..., K) in [0, 1)."""
-        return self.module.candle_head.draw(h, u, temperature)
-
-    def horizon_probabilities(self, h_ND: Tensor) -> Tensor | None:
-        """Return the direct heads' probabilities (N, H, bins); None without direct heads."""
-        head = self.module.horizon_head
-        return None if head is None else head(h_ND).softmax(dim=-1)
-
-
-def padding_mask(valid_BT: Tensor) -> Tensor:
-    """Return where position t may look, (B, 1, T, T): at valid positions up to t, and at itself."""
-    t = valid_BT.shape[1]
-    causal_TT = torch.ones(t, t, dtype=torch.bool, device=valid_BT.device).tril()
-    # A padded position looks at itself alone: a row of the softmax must not be empty.
-    own_TT = torch.eye(t, dtype=torch.bool, device=valid_BT.device)
-    return ((causal_TT & valid_BT[:, None]) | own_TT)[:, None]

@@ -47,8 +47,8 @@ class PathDecoder(Protocol):
         """Add one candle to every path and return the states (N, S, D)."""
         ...
 
-    def draw(self, h: Tensor, u: Tensor, temperature: float) -> Tensor:
-        """Draw tokens (..., K) from states (..., D) at levels ``u`` (..., K) in [0, 1)."""
+    def draw(self, h: Tensor, u: Tensor, temperature: float, cache: Any) -> Tensor:  # noqa: ANN401 - the decoder's own
+        """Draw tokens (N, S, K) from states (N, S, D) at levels ``u`` (N, S, K) in [0, 1)."""
         ...
 
     def horizon_probabilities(self, h_ND: Tensor) -> Tensor | None:
@@ -115,12 +115,13 @@ def sample_paths_uncached(
 ) -> PathSample:
     """Do what :func:`sample_paths` does, running the whole history again for every candle: a slow reference.
 
-    ``module`` needs ``encode(inputs, mask)`` instead of a fast decoder.
+    ``module`` needs ``encode(inputs, valid)``, or an ``uncached_decoder()``, instead of a fast decoder.
     """
     from marketgpt_models.uncached import UncachedDecoder
 
+    make = getattr(module, "uncached_decoder", lambda: UncachedDecoder(module))
     plan = _Plan(num_steps, num_samples, num_passes, seed, temperature)
-    return _sample(module, lambda: UncachedDecoder(module), tokenizer, prefix, plan)
+    return _sample(module, make, tokenizer, prefix, plan)
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class _Growth:
         grown = np.empty((n, s, plan.num_steps))
         h_NSD = h_ND[:, None].expand(-1, s, -1)
         for step in range(plan.num_steps):
-            tokens = self.decoder.draw(h_NSD, levels[:, step], plan.temperature)
+            tokens = self.decoder.draw(h_NSD, levels[:, step], plan.temperature, cache)
             values = tokenizer.values(
                 tokens.view(n * s, -1).cpu().numpy(), inside[:, step].reshape(n * s, -1)
             )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from marketgpt_models.base import InputSpec
-from marketgpt_models.layers import Block, rms_norm, rotary_angles
+from marketgpt_models.layers import Block, padding_mask, rms_norm, rotary_angles
 from marketgpt_models.network import CandleNetwork
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ class MarketGPT(CandleNetwork):
         self.final_norm = rms_norm(width)
         self.initialise([layer for block in self.layers() for layer in (block.attention.out, block.mlp.down)])
 
-    def trunk(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
+    def trunk(self, x_BTD: Tensor, valid_BT: Tensor | None) -> Tensor:
         """Run the blocks; see :class:`CandleNetwork`."""
+        mask = None if valid_BT is None else padding_mask(valid_BT)
         positions_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         cos_TR, sin_TR = rotary_angles(positions_T, self.config.head_width)
         for block in self.blocks:

@@ -54,6 +54,15 @@ class HeldDropout(nn.Module):
         return x * self.mask_D
 
 
+def padding_mask(valid_BT: Tensor) -> Tensor:
+    """Return where position t may look, (B, 1, T, T): at valid positions up to t, and at itself."""
+    t = valid_BT.shape[1]
+    causal_TT = torch.ones(t, t, dtype=torch.bool, device=valid_BT.device).tril()
+    # A padded position looks at itself alone: a row of the softmax must not be empty.
+    own_TT = torch.eye(t, dtype=torch.bool, device=valid_BT.device)
+    return ((causal_TT & valid_BT[:, None]) | own_TT)[:, None]
+
+
 def rotary_angles(positions: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
     """Return cos and sin, each (T, R), for positions (T,) (Su et al. 2021)."""
     steps = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32) / head_width

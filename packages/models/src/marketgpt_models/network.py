@@ -91,15 +91,20 @@ class CandleNetwork(nn.Module, ABC):
             IdentityEmbedding(spec, width, config.unknown_rate) if config.identity else None
         )
         self.input_dropout = HeldDropout(width, config.dropout)
-        self.candle_head = CandleHead(width, config.head_dim_candle, spec.vocab_sizes)
+        self.candle_head = self.make_candle_head()
         self.horizon_head = HorizonHead(width, len(spec.horizons), spec.num_bins) if spec.horizons else None
         self.register_buffer("bin_edges", _bin_edges(spec), persistent=False)
 
+    def make_candle_head(self) -> CandleHead:
+        """Return the head that says what the next candle will be."""
+        return CandleHead(self.network_config.dim, self.network_config.head_dim_candle, self.spec.vocab_sizes)
+
     @abstractmethod
-    def trunk(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
+    def trunk(self, x_BTD: Tensor, valid_BT: Tensor | None) -> Tensor:
         """Return the normalised stream (B, T, D) after the last layer; position t has seen <= t.
 
-        ``mask`` (B, 1, T, T), where given, says which positions may be looked at instead.
+        ``valid_BT``, where given, is False on the left, where there is padding: what is said at a valid
+        position is what the valid positions alone would give.
         """
 
     def initialise(self, zero_outputs: Sequence[nn.Linear] = ()) -> None:
@@ -138,21 +143,28 @@ class CandleNetwork(nn.Module, ABC):
             x_BTD = x_BTD + identity_B1D
         return self.input_dropout(x_BTD)  # type: ignore[no-any-return]
 
-    def encode(self, inputs: Mapping[str, Tensor], mask: Tensor | None = None) -> Tensor:
+    def encode(self, inputs: Mapping[str, Tensor], valid_BT: Tensor | None = None) -> Tensor:
         """Return the normalised stream (B, T, D); see :meth:`trunk`.
 
         ``inputs``: ``tokens``, ``continuous``, ``calendar``, ``asset`` and ``category`` of a batch.
         """
-        return self.trunk(self.embed(inputs), mask)
+        return self.trunk(self.embed(inputs), valid_BT)
+
+    def read(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Return the states (B, T, D) after each candle, and K logits (B, T, V_k) of the one after it."""
+        h_BTD = self.encode(batch)
+        return h_BTD, self.candle_head(h_BTD, batch["targets"])
 
     def token_logits(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """Return K logits (B, T, V_k); see :class:`marketgpt_models.base.CandleModel`."""
-        return self.candle_head(self.encode(batch), batch["targets"])  # type: ignore[no-any-return]
+        return self.read(batch)[1]
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Score a batch; see :class:`marketgpt_models.base.CandleModel`."""
-        h_BTD = self.encode(batch)
-        logits = self.candle_head(h_BTD, batch["targets"])
+        return self.score(*self.read(batch), batch)
+
+    def score(self, h_BTD: Tensor, logits: list[Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the loss and its parts, of what :meth:`read` gave."""
         losses_K = candle_losses(logits, batch["targets"], batch["mask"])
         nll = losses_K.sum()
         horizon_nll = nll.new_zeros(())

@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from marketgpt_models.decoding import padding_mask
-
 
 class UncachedDecoder:
     """Encodes every path's whole history again after each candle; see ``generation.PathDecoder``."""
@@ -36,7 +34,7 @@ class UncachedDecoder:
         return self._last(inputs), history
 
     def _last(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        return self.module.encode(inputs, padding_mask(inputs["valid"]))[:, -1]  # type: ignore[no-any-return]
+        return self.module.encode(inputs, inputs["valid"])[:, -1]  # type: ignore[no-any-return]
 
     def extend(
         self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: dict[str, Tensor]
@@ -51,7 +49,7 @@ class UncachedDecoder:
         cache["valid"] = torch.cat((cache["valid"], valid_P1), dim=1)
         return self._last(cache).view(n, s, -1)
 
-    def draw(self, h: Tensor, u: Tensor, temperature: float) -> Tensor:
+    def draw(self, h: Tensor, u: Tensor, temperature: float, cache: dict[str, Tensor]) -> Tensor:  # noqa: ARG002 - the protocol's
         """Draw tokens by the module's candle head."""
         return self.module.candle_head.draw(h, u, temperature)  # type: ignore[no-any-return]
 
