@@ -135,3 +135,23 @@ def test_every_knot_encodes_to_its_own_bin(values: np.ndarray, num_bins: int, se
     low, high = bins.bounds(20.0)
     own = bins.encode(values)
     assert ((low[own] <= values) & (values <= high[own])).all()
+
+
+@given(
+    edges=st.lists(st.floats(-20.0, 20.0), min_size=0, max_size=90, unique=True),
+    narrow=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_the_table_of_cells_finds_what_a_search_finds(edges: list[float], narrow: bool, seed: int) -> None:
+    cuts = np.array(sorted(edges)) * (1e-7 if narrow else 1.0)
+    cuts = np.unique(cuts)
+    bins = ChannelBins(cuts, np.zeros((len(cuts) + 1, NUM_KNOTS)), np.ones(len(cuts) + 1))
+    rng = np.random.default_rng(seed)
+    spread = rng.uniform(-25.0, 25.0, 600) * (1e-7 if narrow else 1.0)
+    near = np.concatenate([cuts, np.nextafter(cuts, -np.inf), np.nextafter(cuts, np.inf), cuts + 1e-12])
+    values = np.concatenate([spread, near, [-np.inf, np.inf, 0.0, -0.0, 1e200]])
+    tokens = bins.encode(values)
+    assert tokens.dtype == np.intp
+    assert np.array_equal(tokens, np.searchsorted(cuts, values, side="right"))
+    square = values[:600].reshape(20, 30)
+    assert np.array_equal(bins.encode(square), tokens[:600].reshape(20, 30))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ NUM_KNOTS = 17
 ATOM = 1e-9
 _MARGIN = 1e-7
 _MIN_WIDTH = 1e-6
+# Finding a token among 64 edges takes six unpredictable steps; a table of cells takes one, and most cells
+# hold no edge. Below so many values it is not worth it.
+_CELLS, _WORTH_A_TABLE, _UNSURE = 1 << 15, 512, -1
 # A bin or a tail cut must rest on so many training values.
 MIN_VALUES = 8
 
@@ -85,7 +89,30 @@ class ChannelBins:
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the token of each value, same shape."""
-        return np.searchsorted(self.edges, values, side="right")
+        if values.size < _WORTH_A_TABLE or not len(self.edges):
+            return np.searchsorted(self.edges, values, side="right")
+        tokens = self._tokens_of_cells[self._cells(values)].astype(np.intp)
+        unsure = np.flatnonzero(tokens == _UNSURE)
+        tokens.flat[unsure] = np.searchsorted(self.edges, values.flat[unsure], side="right")
+        return tokens
+
+    def _cells(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Return which of the equal cells between the outermost edges each value lies in."""
+        span = float(self.edges[-1] - self.edges[0])
+        position = (values - self.edges[0]) * ((_CELLS - 1) / max(span, _MIN_WIDTH))
+        return np.asarray(np.clip(position, 0, _CELLS - 1, out=position).astype(np.int32))
+
+    @cached_property
+    def _tokens_of_cells(self) -> NDArray[np.int16]:
+        """The token of all values in a cell, or ``_UNSURE`` for a cell with an edge; shape (_CELLS,).
+
+        Exact, rounding or not: a value's cell does not decrease with the value, so one in a later cell than
+        an edge's lies above that edge, and one in an earlier cell below.
+        """
+        cells = self._cells(self.edges)
+        tokens = np.searchsorted(cells, np.arange(_CELLS), side="left").astype(np.int16)
+        tokens[cells] = _UNSURE
+        return tokens
 
     def bounds(self, limit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the lower and upper end of each bin, shape (V,), with ``limit`` for infinity."""
