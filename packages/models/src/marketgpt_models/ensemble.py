@@ -1,6 +1,6 @@
 """Several trained runs as one forecaster: their distributions mixed, their disagreement epistemic.
 
-An ensemble's folder is a sealed run: ``ensemble.json`` names its members, each a sealed run below ``members``.
+An ensemble's folder is a sealed run: ``ensemble.json`` names its members, sealed runs below ``members``.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class PathDecoder(Protocol):
         ...
 
     def extend(self, tokens_NSK: Tensor, continuous_NSF: Tensor, calendar_NC: Tensor, cache: Any) -> Tensor:  # noqa: ANN401 - the decoder's own
-        """Add one candle to every path and return the states (N, S, D)."""
+        """Add the candle just drawn to every path and return the states (N, S, D)."""
         ...
 
     def draw(self, h: Tensor, u: Tensor, temperature: float, cache: Any) -> Tensor:  # noqa: ANN401 - the decoder's own

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from marketgpt_models.base import InputSpec
+from marketgpt_models.heads import CandleHead, ParallelHead
 from marketgpt_models.layers import Block, padding_mask, rms_norm, rotary_angles
 from marketgpt_models.network import CandleNetwork
 
@@ -28,7 +29,7 @@ class MarketGPT(CandleNetwork):
     """
 
     def __init__(self, config: MarketGPTConfig, spec: InputSpec) -> None:
-        super().__init__(config, spec)
+        super().__init__(config, spec, head=ParallelHead if config.layout == "parallel" else CandleHead)
         self.config = config
         width = config.dim
         self.blocks = nn.ModuleList(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,7 @@ from marketgpt_models.base import InputSpec, ModelVariant
 from marketgpt_models.network_config import NetworkConfig, count_inputs_and_heads
 
 if TYPE_CHECKING:
-    from marketgpt_models.gpt import MarketGPT, MarketGPTMultiAsset
+    from marketgpt_models.gpt import MarketGPT
 
 
 class MarketGPTConfig(NetworkConfig):
@@ -21,12 +21,16 @@ class MarketGPTConfig(NetworkConfig):
         num_heads: Attention heads; ``dim`` is a multiple of 2 * num_heads.
         num_kv_heads: Heads of keys and values; a divisor of num_heads.
         mlp_ratio: Hidden units of the SwiGLU a unit of width, rounded to a multiple of 8.
+        layout: How the channels of a candle are drawn from the trunk. ``chained``, each given those before
+            it by a small head, is what to use; the others are reference arms: ``parallel``, each by itself;
+            ``flattened``, each given those before it by the whole trunk, at K positions a candle.
     """
 
     num_layers: int = Field(default=4, ge=1)
     num_heads: int = Field(default=4, ge=1)
     num_kv_heads: int = Field(default=1, ge=1)
     mlp_ratio: float = Field(default=8 / 3, gt=0)
+    layout: Literal["chained", "parallel", "flattened"] = "chained"
 
     @model_validator(mode="after")
     def _divide(self) -> MarketGPTConfig:
@@ -65,13 +69,17 @@ class MarketGPTVariant(ModelVariant):
 
     def build(self, spec: InputSpec) -> MarketGPT:
         """Return a freshly initialised :class:`marketgpt_models.gpt.MarketGPT`."""
+        from marketgpt_models.flattened import FlattenedGPT
         from marketgpt_models.gpt import MarketGPT
 
-        return MarketGPT(self.config, spec)
+        return (FlattenedGPT if self.config.layout == "flattened" else MarketGPT)(self.config, spec)
 
     def num_parameters(self, spec: InputSpec) -> int:
         """Return how many parameters :meth:`build` gives, without building."""
-        return count_trunk(self.config) + count_inputs_and_heads(self.config, spec)
+        outside = count_inputs_and_heads(self.config, spec)
+        if self.config.layout == "parallel":
+            outside -= sum(spec.vocab_sizes[:-1]) * self.config.dim
+        return count_trunk(self.config) + outside
 
 
 class MarketGPTMultiAssetConfig(MarketGPTConfig):
@@ -89,10 +97,12 @@ class MarketGPTMultiAssetVariant(MarketGPTVariant):
 
     Config = MarketGPTMultiAssetConfig
 
-    def build(self, spec: InputSpec) -> MarketGPTMultiAsset:
+    def build(self, spec: InputSpec) -> MarketGPT:
         """Return a freshly initialised :class:`marketgpt_models.gpt.MarketGPTMultiAsset`."""
         from marketgpt_models.gpt import MarketGPTMultiAsset
 
+        if self.config.layout == "flattened":
+            return super().build(spec)
         return MarketGPTMultiAsset(self.config, spec)
 
 

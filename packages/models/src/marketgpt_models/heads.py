@@ -64,17 +64,39 @@ class CandleHead(nn.Module):
             tokens (..., K), int64.
         """
         tokens = []
-        for k, size in enumerate(self.vocab_sizes):
-            logits = self.channel_logits(k, h)
-            logits = logits if temperature == 1.0 else logits / temperature
-            cdf = logits.softmax(dim=-1).cumsum(dim=-1)
-            # The last sum may fall short of 1 by rounding.
-            level = u[..., k : k + 1].contiguous() * cdf[..., -1:]
-            token = torch.searchsorted(cdf, level, right=True).squeeze(-1).clamp_(max=size - 1)
-            tokens.append(token)
+        for k in range(len(self.vocab_sizes)):
+            tokens.append(self.draw_channel(k, h, u[..., k : k + 1], temperature))
             if k + 1 < len(self.vocab_sizes):
-                h = self.given(k, h, token)
+                h = self.given(k, h, tokens[-1])
         return torch.stack(tokens, dim=-1)
+
+    def draw_channel(self, channel: int, h: Tensor, u: Tensor, temperature: float) -> Tensor:
+        """Draw tokens (...) of one channel at levels ``u`` (..., 1), from a state as in `channel_logits`."""
+        logits = self.channel_logits(channel, h)
+        logits = logits if temperature == 1.0 else logits / temperature
+        cdf = logits.softmax(dim=-1).cumsum(dim=-1)
+        # The last sum may fall short of 1 by rounding.
+        level = u.contiguous() * cdf[..., -1:]
+        token = torch.searchsorted(cdf, level, right=True).squeeze(-1)
+        return token.clamp_(max=self.vocab_sizes[channel] - 1)
+
+
+class ParallelHead(CandleHead):
+    """The channels as independent laws given the past: a reference arm, which draws no joint candle.
+
+    Args:
+        width: D.
+        hidden: Hidden units of each channel's layer.
+        vocab_sizes: Tokens a channel.
+    """
+
+    def __init__(self, width: int, hidden: int, vocab_sizes: Sequence[int]) -> None:
+        super().__init__(width, hidden, vocab_sizes)
+        self.token_embeddings = nn.ModuleList()
+
+    def given(self, channel: int, h: Tensor, token: Tensor) -> Tensor:  # noqa: ARG002 - the chain's
+        """Return the state as it was: a channel does not know of another."""
+        return h
 
 
 class HorizonHead(nn.Module):

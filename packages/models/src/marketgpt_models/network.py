@@ -75,11 +75,14 @@ class CandleNetwork(nn.Module, ABC):
     Args:
         config: Options of the variant.
         spec: Shapes of the inputs and bins of the horizon targets.
+        head: What says which candle comes next.
     """
 
     bin_edges: Tensor
 
-    def __init__(self, config: NetworkConfig, spec: InputSpec) -> None:
+    def __init__(
+        self, config: NetworkConfig, spec: InputSpec, *, head: type[CandleHead] = CandleHead
+    ) -> None:
         super().__init__()
         self.network_config = config
         self.spec = spec
@@ -91,13 +94,9 @@ class CandleNetwork(nn.Module, ABC):
             IdentityEmbedding(spec, width, config.unknown_rate) if config.identity else None
         )
         self.input_dropout = HeldDropout(width, config.dropout)
-        self.candle_head = self.make_candle_head()
+        self.candle_head = head(width, config.head_dim_candle, spec.vocab_sizes)
         self.horizon_head = HorizonHead(width, len(spec.horizons), spec.num_bins) if spec.horizons else None
         self.register_buffer("bin_edges", _bin_edges(spec), persistent=False)
-
-    def make_candle_head(self) -> CandleHead:
-        """Return the head that says what the next candle will be."""
-        return CandleHead(self.network_config.dim, self.network_config.head_dim_candle, self.spec.vocab_sizes)
 
     @abstractmethod
     def trunk(self, x_BTD: Tensor, valid_BT: Tensor | None) -> Tensor:

@@ -9,6 +9,8 @@ from marketgpt_core.plugins.markers import hookimpl
 def marketgpt_model_variants() -> dict[str, str]:
     """Return our own variants."""
     return {
+        "gru": "marketgpt_models.recurrent_variant:GRUVariant",
+        "lstm": "marketgpt_models.recurrent_variant:LSTMVariant",
         "market_gpt": "marketgpt_models.gpt_variant:MarketGPTVariant",
         "market_gpt_multi": "marketgpt_models.gpt_variant:MarketGPTMultiAssetVariant",
     }

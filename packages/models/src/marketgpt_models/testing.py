@@ -1,6 +1,6 @@
 """Conformance suite for model variants: subclass it, give the fixture ``implementation``, run pytest.
 
-Legend: B batch, T time, K channels, F continuous inputs, C calendar fields, H horizons.
+Legend: B batch, T time, K channels, F continuous inputs, C calendar fields, H horizons, S samples.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from marketgpt_core.errors import ConfigError
 from marketgpt_models.base import InputSpec, ModelVariant
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from marketgpt_models.generation import PathDecoder
+
 _HORIZONS = (1, 5)
 
 
 def example_spec(horizons: tuple[int, ...] = _HORIZONS) -> InputSpec:
-    """Return a small specification: four channels, seven continuous inputs, five calendar fields."""
+    """Return a small specification: four channels, seven continuous inputs, five calendar fields, two tasks."""
     import numpy as np
 
     from marketgpt_models.calendar import CALENDAR_SIZES
@@ -36,6 +39,8 @@ def example_spec(horizons: tuple[int, ...] = _HORIZONS) -> InputSpec:
         horizon_bins=HorizonBins.fit(z, horizons).to_json() if horizons else {},
         assets=("AAA", "BBB", "CCC"),
         categories=("us", "crypto"),
+        task_names=("direction", "volatility"),
+        task_sizes=(3, 5),
     )
 
 
@@ -68,6 +73,16 @@ def _tasks(spec: InputSpec, shape: tuple[int, ...], generator: torch.Generator) 
 
     columns = [torch.randint(-1, size, shape, generator=generator) for size in spec.task_sizes]
     return torch.stack(columns, dim=-1) if columns else torch.zeros(*shape, 0, dtype=torch.int64)
+
+
+def example_history(batch: dict[str, Tensor], length: int) -> dict[str, Tensor]:
+    """Return the first rows of a batch as a decoder's ``begin`` takes them, without padding."""
+    inputs = {name: batch[name][:, :length] for name in ("tokens", "continuous", "calendar")}
+    return inputs | {
+        "valid": batch["mask"][:, :length],
+        "asset": batch["asset"],
+        "category": batch["category"],
+    }
 
 
 class ModelVariantConformance:
@@ -112,10 +127,17 @@ class ModelVariantConformance:
 
     @pytest.mark.parametrize("horizons", [(), _HORIZONS])
     def test_keeps_its_promised_size(self, implementation: ModelVariant, horizons: tuple[int, ...]) -> None:
-        """num_parameters(spec) is exactly what build(spec) gives."""
+        """num_parameters(spec) is exactly what build(spec) gives; both refuse what the variant cannot serve."""
         spec = example_spec(horizons)
+        try:
+            promised = implementation.num_parameters(spec)
+        except ConfigError as error:
+            with pytest.raises(ConfigError):
+                implementation.build(spec)
+            assert not horizons, f"refuses horizons: {error}"
+            pytest.skip(f"refuses a specification without horizons: {error}")
         built = sum(weight.numel() for weight in implementation.build(spec).parameters())
-        assert implementation.num_parameters(spec) == built
+        assert promised == built
 
     def test_gives_finite_scalars(self, implementation: ModelVariant) -> None:
         """Forward returns the promised scalars; nll is the sum over channels; loss has a gradient."""
@@ -209,11 +231,14 @@ class ModelVariantConformance:
         spec = example_spec()
         module = self.build(implementation, spec)
         batch, other = example_batch(spec), example_batch(spec, seed=1)
+        # Of one candle only: a channel may well depend on the later channels of an earlier one.
+        batch["mask"][:] = torch.arange(batch["mask"].shape[1]) == 8
         said = self.score(module, batch)
         for channel in range(1, len(spec.vocab_sizes)):
             targets = batch["targets"].clone()
-            targets[..., channel] = other["targets"][..., channel]
+            targets[:, 8, channel] = other["targets"][:, 8, channel]
             now = self.score(module, {**batch, "targets": targets})
+            assert float(now[f"nll_{channel}"]) != float(said[f"nll_{channel}"])
             for before in range(channel):
                 torch.testing.assert_close(now[f"nll_{before}"], said[f"nll_{before}"], rtol=1e-6, atol=1e-6)
 
@@ -229,7 +254,8 @@ class ModelVariantConformance:
         said = self.score(module, {**batch, "mask": mask})
         targets, z = batch["targets"].clone(), batch["horizon_z"].clone()
         targets[:, 6:], z[:, 6:] = other["targets"][:, 6:], float("nan")
-        now = self.score(module, {**batch, "mask": mask, "targets": targets, "horizon_z": z})
+        tasks = torch.cat((batch["tasks"][:, :6], other["tasks"][:, 6:]), dim=1)
+        now = self.score(module, {**batch, "mask": mask, "targets": targets, "horizon_z": z, "tasks": tasks})
         for name in ("nll", "horizon_nll", "loss"):
             torch.testing.assert_close(now[name], said[name], rtol=1e-6, atol=1e-6)
         none = self.score(module, {**batch, "mask": torch.zeros_like(mask)})
@@ -277,3 +303,106 @@ class ModelVariantConformance:
             optimiser.step()
             nlls.append(float(result["nll"]))
         assert nlls[-1] < 0.9 * nlls[0], f"nll went from {nlls[0]:.3f} to {nlls[-1]:.3f}"
+
+    def decoder(self, module: nn.Module) -> PathDecoder:
+        """Return the module's decoder, or skip: a variant may forecast without one."""
+        if not hasattr(module, "decoder"):
+            pytest.skip("the module has no decoder(): its forecaster samples in its own way")
+        made: PathDecoder = module.decoder()  # type: ignore[operator]
+        return made
+
+    def test_draws_are_what_is_scored(self, implementation: ModelVariant) -> None:
+        """A candle is drawn from token_logits: the inverse cdf of each channel given those drawn before it."""
+        import torch
+
+        spec = example_spec()
+        module, batch = self.build(implementation, spec), example_batch(spec, size=16)
+        decoder, k = self.decoder(module), len(spec.vocab_sizes)
+        u = torch.rand(16, 1, k, generator=torch.Generator().manual_seed(2))
+        with torch.inference_mode():
+            h, cache = decoder.begin(example_history(batch, 12), num_samples=1, num_steps=1)
+            drawn = decoder.draw(h[:, None], u, 1.0, cache)[:, 0]
+            batch["targets"][:, -1] = drawn
+            logits = module.token_logits(batch)  # type: ignore[operator]
+        for channel, one in enumerate(logits):
+            cdf = one[:, -1].softmax(dim=-1).cumsum(dim=-1)
+            expected = torch.searchsorted(cdf, u[:, 0, channel : channel + 1].contiguous(), right=True)[:, 0]
+            assert torch.equal(drawn[:, channel], expected.clamp(max=spec.vocab_sizes[channel] - 1))
+
+    def test_direct_heads_are_what_is_scored(self, implementation: ModelVariant) -> None:
+        """horizon_probabilities are laws over the bins, and their log score is horizon_nll."""
+        import torch
+
+        from marketgpt_models.horizon_bins import HorizonBins
+
+        spec = example_spec()
+        module, batch = self.build(implementation, spec), example_batch(spec)
+        with torch.inference_mode():
+            decoder = self.decoder(module)
+            h, _ = decoder.begin(example_history(batch, 12), num_samples=1, num_steps=1)
+            law = decoder.horizon_probabilities(h)
+        if law is None:
+            pytest.skip("the variant has no direct heads")
+        batch["mask"][:, :-1] = False
+        bins = HorizonBins.from_json(spec.horizon_bins).encode(batch["horizon_z"][:, -1].numpy())
+        scored = -law.gather(-1, torch.from_numpy(bins)[..., None]).log().mean()
+        torch.testing.assert_close(scored, self.score(module, batch)["horizon_nll"])
+
+    def test_paths_grow_as_histories_do(self, implementation: ModelVariant) -> None:
+        """Drawing and adding candles leads to the state that beginning with them in the history gives."""
+        import torch
+
+        spec = example_spec()
+        module, batch = self.build(implementation, spec), example_batch(spec, length=20)
+        generator = torch.Generator().manual_seed(3)
+        decoder = self.decoder(module)
+        history = example_history(batch, 8)
+        with torch.inference_mode():
+            h, cache = decoder.begin(history, num_samples=2, num_steps=3)
+            assert decoder.path_bytes(3) > 0
+            h = h[:, None].expand(-1, 2, -1)
+            history = {name: one.repeat_interleave(2, dim=0) for name, one in history.items()}
+            for step in range(8, 11):
+                u = torch.rand(4, 2, len(spec.vocab_sizes), generator=generator)
+                tokens = decoder.draw(h, u, 1.0, cache)
+                continuous = torch.randn(4, 2, spec.num_continuous, generator=generator)
+                calendar = batch["calendar"][:, step]
+                h = decoder.extend(tokens, continuous, calendar, cache)
+                added = {
+                    "tokens": tokens.flatten(0, 1),
+                    "continuous": continuous.flatten(0, 1),
+                    "calendar": calendar.repeat_interleave(2, dim=0),
+                    "valid": torch.ones(8, dtype=torch.bool),
+                }
+                history |= {n: torch.cat((history[n], new[:, None]), dim=1) for n, new in added.items()}
+                whole, _ = decoder.begin(history, num_samples=1, num_steps=1)
+                torch.testing.assert_close(h.flatten(0, 1), whole, rtol=1e-4, atol=1e-5)
+
+    def test_padding_leaves_no_trace(self, implementation: ModelVariant) -> None:
+        """A history says the same with padding before it, whatever stands there, and beside longer ones."""
+        import torch
+
+        spec = example_spec()
+        module, batch = self.build(implementation, spec), example_batch(spec)
+        decoder = self.decoder(module)
+        padded = example_history(batch, 12)
+        padded["valid"] = padded["valid"].clone()
+        for row, first in enumerate((5, 11, 2)):
+            padded["valid"][row, :first] = False
+        u = torch.rand(4, 1, len(spec.vocab_sizes), generator=torch.Generator().manual_seed(4))
+        with torch.inference_mode():
+            together, cache = decoder.begin(padded, num_samples=1, num_steps=2)
+            tokens = decoder.draw(together[:, None], u, 1.0, cache)
+            then = decoder.extend(tokens, batch["continuous"][:, :1], batch["calendar"][:, 0], cache)
+            for row, first in enumerate((5, 11, 2, 0)):
+                alone = {name: one[row : row + 1] for name, one in padded.items()}
+                for name in ("tokens", "continuous", "calendar", "valid"):
+                    alone[name] = alone[name][:, first:]
+                h, cache = decoder.begin(alone, num_samples=1, num_steps=2)
+                torch.testing.assert_close(h[0], together[row], rtol=1e-4, atol=1e-5)
+                drawn = decoder.draw(h[:, None], u[row : row + 1], 1.0, cache)
+                assert torch.equal(drawn[0], tokens[row])
+                rest = batch["continuous"][row : row + 1, :1], batch["calendar"][row : row + 1, 0]
+                torch.testing.assert_close(
+                    decoder.extend(drawn, *rest, cache)[0], then[row], rtol=1e-4, atol=1e-5
+                )
