@@ -49,11 +49,13 @@ def spec(candles, tokenizer):
 
 @pytest.fixture(scope="session")
 def build(spec):
-    """Build a small module with no weight left at zero: ``build(noise=0.1, **options)``."""
+    """Build a small module with no weight left at zero: ``build(noise=0.1, variant=..., **options)``."""
 
-    def make(noise=0.1, **options):
+    def make(noise=0.1, variant="market_gpt", **options):
         torch.manual_seed(0)
-        module = registry("model").create("market_gpt", OPTIONS | options).build(spec).eval()
+        known = registry("model").load(variant).Config.model_fields
+        ours = {key: value for key, value in OPTIONS.items() if key in known}
+        module = registry("model").create(variant, ours | options).build(spec).eval()
         with torch.no_grad():
             for weight in module.parameters():
                 weight.add_(noise * torch.randn_like(weight))

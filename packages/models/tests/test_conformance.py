@@ -24,6 +24,34 @@ class TestMarketGPTMultiAsset(ModelVariantConformance):
         return registry("model").create("market_gpt_multi", options)
 
 
+class TestParallelLayout(ModelVariantConformance):
+    @pytest.fixture
+    def implementation(self):
+        options = {"num_layers": 1, "dim": 32, "head_dim_candle": 32, "layout": "parallel"}
+        return registry("model").create("market_gpt", options)
+
+
+class TestFlattenedLayout(ModelVariantConformance):
+    @pytest.fixture
+    def implementation(self):
+        options = {"num_layers": 2, "dim": 32, "head_dim_candle": 32, "layout": "flattened"}
+        return registry("model").create("market_gpt", options)
+
+
+class TestFlattenedMultiAsset(ModelVariantConformance):
+    @pytest.fixture
+    def implementation(self):
+        options = {"num_layers": 1, "dim": 32, "head_dim_candle": 32, "layout": "flattened"}
+        return registry("model").create("market_gpt_multi", options)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+class TestRecurrent(ModelVariantConformance):
+    @pytest.fixture
+    def implementation(self, name):
+        return registry("model").create(name, {"dim": 32, "head_dim_candle": 32})
+
+
 class _Leaky:
     """A module wrapper that lets position t see the input of t + 1: the suite must object."""
 

@@ -11,6 +11,18 @@ from marketgpt_models.generation import sample_paths, sample_paths_uncached
 from marketgpt_models.prefix import MODEL_INPUTS, Prefix, calendars_ahead, row_seed, stamps_ahead, windows_of
 
 STEPS = 6
+# Every way to grow paths: heads of keys and values, layouts of a candle, trunks.
+ARMS = {
+    "one_key_head": {},
+    "many_key_heads": {"num_kv_heads": 2},
+    "single_head": {"num_heads": 1},
+    "parallel": {"layout": "parallel"},
+    "flattened": {"layout": "flattened"},
+    "lstm": {"variant": "lstm"},
+    "gru": {"variant": "gru"},
+}
+# Those whose decoder or cache is a class of its own.
+DECODERS = ["one_key_head", "flattened", "lstm", "gru"]
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +50,10 @@ def grow(module, tokenizer, prefix, sampler=sample_paths, **options):
     return sampler(module, tokenizer, prefix, **given)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"num_kv_heads": 2}, {"num_heads": 1}], ids=["one", "many", "single"]
-)
+@pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("passes", [1, 3])
-def test_cached_paths_are_the_uncached_ones(build, tokenizer, prefix, options, passes):
-    module = build(**options)
+def test_cached_paths_are_the_uncached_ones(build, tokenizer, prefix, arm, passes):
+    module = build(**ARMS[arm])
     fast = grow(module, tokenizer, prefix, num_passes=passes)
     slow = grow(module, tokenizer, prefix, sample_paths_uncached, num_passes=passes)
     np.testing.assert_allclose(fast.log_returns, slow.log_returns, rtol=0, atol=1e-5)
@@ -51,18 +61,18 @@ def test_cached_paths_are_the_uncached_ones(build, tokenizer, prefix, options, p
     assert fast.log_returns.std() > 1e-3
 
 
-def test_states_agree_at_every_step(build, tokenizer, prefix):
+@pytest.mark.parametrize("arm", ["one_key_head", "lstm", "gru"])
+def test_states_agree_at_every_step(build, tokenizer, prefix, arm):
     """The trunk's states themselves, not only the tokens drawn from them."""
-    from marketgpt_models.decoding import GPTDecoder
     from marketgpt_models.uncached import UncachedDecoder
 
-    module = build()
+    module = build(**ARMS[arm])
     inputs = {name: torch.from_numpy(getattr(prefix, name)) for name in MODEL_INPUTS}
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         pairs = [
             (decoder, *decoder.begin(inputs, num_samples=3, num_steps=4))
-            for decoder in (GPTDecoder(module), UncachedDecoder(module))
+            for decoder in (module.decoder(), UncachedDecoder(module))
         ]
         torch.testing.assert_close(pairs[0][1], pairs[1][1], rtol=0, atol=1e-5)
         for step in range(4):
@@ -75,8 +85,9 @@ def test_states_agree_at_every_step(build, tokenizer, prefix):
             torch.testing.assert_close(fast, slow, rtol=0, atol=1e-5)
 
 
-def test_rows_do_not_depend_on_the_batch(build, tokenizer, prefix, monkeypatch):
-    module = build()
+@pytest.mark.parametrize("arm", DECODERS)
+def test_rows_do_not_depend_on_the_batch(build, tokenizer, prefix, monkeypatch, arm):
+    module = build(**ARMS[arm])
     together = grow(module, tokenizer, prefix).log_returns
     for row in range(len(prefix)):
         alone = grow(module, tokenizer, prefix.rows(np.array([row]))).log_returns
@@ -87,8 +98,9 @@ def test_rows_do_not_depend_on_the_batch(build, tokenizer, prefix, monkeypatch):
     np.testing.assert_allclose(grow(module, tokenizer, prefix).log_returns, together, rtol=0, atol=1e-6)
 
 
-def test_threads_change_nothing(build, tokenizer, prefix):
-    module = build()
+@pytest.mark.parametrize("arm", DECODERS)
+def test_threads_change_nothing(build, tokenizer, prefix, arm):
+    module = build(**ARMS[arm])
     one = grow(module, tokenizer, prefix)
     torch.set_num_threads(2)
     two = grow(module, tokenizer, prefix)
@@ -107,8 +119,9 @@ def test_the_seed_decides(build, tokenizer, prefix):
     assert not np.allclose(paths, grow(module, tokenizer, other).log_returns)
 
 
-def test_passes_are_distinct_opinions_and_one_pass_is_the_full_network(build, tokenizer, prefix):
-    module = build()
+@pytest.mark.parametrize("arm", DECODERS)
+def test_passes_are_distinct_opinions_and_one_pass_is_the_full_network(build, tokenizer, prefix, arm):
+    module = build(**ARMS[arm])
     three = grow(module, tokenizer, prefix).horizon_probabilities
     assert three.shape == (3, 6, 2, 32)
     assert np.abs(three[0] - three[1]).max() > 1e-3
