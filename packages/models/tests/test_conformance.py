@@ -52,6 +52,13 @@ class TestRecurrent(ModelVariantConformance):
         return registry("model").create(name, {"dim": 32, "head_dim_candle": 32})
 
 
+class TestMultiTask(ModelVariantConformance):
+    @pytest.fixture
+    def implementation(self):
+        options = {"num_layers": 1, "dim": 32, "head_dim_candle": 32, "layout": "parallel"}
+        return registry("model").create("multitask", options)
+
+
 class _Leaky:
     """A module wrapper that lets position t see the input of t + 1: the suite must object."""
 

@@ -84,10 +84,10 @@ class CandleModel(Protocol):
     - ``horizon_z`` (B, T, H) float32: log return over h bars in units of ``next_sigma * sqrt(h)``; NaN: none;
     - ``tasks`` (B, T, H, J) int64, where the specification has tasks: classes, -1: none.
 
-    It returns scalars: ``loss`` (differentiable) = ``nll`` + horizon_weight * ``horizon_nll``; and detached
-    ``nll`` (nats a candle: the sum over channels), ``nll_0`` ... ``nll_<K-1>`` and ``horizon_nll`` (nats a
-    target). What is computed at position t uses positions <= t only, and of candle t + 1 a channel sees only
-    the channels before it.
+    It returns scalars: ``loss`` (differentiable) = ``nll`` + horizon_weight * ``horizon_nll`` + what else the
+    variant learns from; and detached ``nll`` (nats a candle: the sum over channels), ``nll_0`` ...
+    ``nll_<K-1>``, ``horizon_nll`` (nats a target) and the parts of what else there is. What is computed at
+    position t uses positions <= t only, and of candle t + 1 a channel sees only the channels before it.
     """
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -128,6 +128,9 @@ class ModelVariant(ABC):
         """Return a freshly initialised module that follows :class:`CandleModel`.
 
         It draws from torch's global generator, so ``torch.manual_seed`` before it decides the weights.
+
+        Raises:
+            ConfigError: for a specification the variant cannot serve, and so does :meth:`num_parameters`.
         """
 
     @abstractmethod

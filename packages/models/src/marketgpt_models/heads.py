@@ -6,6 +6,7 @@ Legend: ... leading axes, D width of the trunk, K channels, V tokens of a channe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import torch
 import torch.nn.functional as F
@@ -110,3 +111,51 @@ class HorizonHead(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Map (..., D) to (..., H, B)."""
         return self.linear(h).unflatten(-1, self.shape)  # type: ignore[no-any-return]
+
+
+class TaskHead(nn.Module):
+    """Direct logits of further classified targets at each horizon, J tasks of their own sizes."""
+
+    def __init__(self, width: int, num_horizons: int, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.num_horizons, self.sizes = num_horizons, list(sizes)
+        self.linear = nn.Linear(width, num_horizons * sum(sizes), bias=False)
+
+    def forward(self, h: Tensor) -> tuple[Tensor, ...]:
+        """Map (..., D) to J logits (..., H, size)."""
+        logits = self.linear(h).unflatten(-1, (self.num_horizons, sum(self.sizes)))
+        return tuple(logits.split(self.sizes, dim=-1))
+
+
+class QuantileHead(nn.Module):
+    """Quantiles that cannot cross: a median, and softplus steps away from it on either side.
+
+    With weights of zero it says the quantiles of the standard normal law.
+
+    Args:
+        width: D.
+        num_horizons: H.
+        levels: Q levels in (0, 1), increasing, 0.5 among them.
+    """
+
+    start: Tensor
+
+    def __init__(self, width: int, num_horizons: int, levels: Sequence[float]) -> None:
+        super().__init__()
+        self.shape = (num_horizons, len(levels))
+        self.middle = list(levels).index(0.5)
+        self.linear = nn.Linear(width, num_horizons * len(levels), bias=False)
+        normal = torch.tensor([NormalDist().inv_cdf(level) for level in levels], dtype=torch.float64)
+        steps = normal.diff()
+        # What softplus makes the normal law's steps of; the median has none.
+        below, above = steps[: self.middle].expm1().log(), steps[self.middle :].expm1().log()
+        start = torch.cat((below, normal.new_zeros(1), above)).float()
+        self.register_buffer("start", start, persistent=False)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map (..., D) to (..., H, Q), not decreasing along Q."""
+        raw = self.linear(h).unflatten(-1, self.shape) + self.start
+        m = self.middle
+        median, steps = raw[..., m : m + 1], F.softplus(raw)
+        below = steps[..., :m].flip(-1).cumsum(dim=-1).flip(-1)
+        return torch.cat((median - below, median, median + steps[..., m + 1 :].cumsum(dim=-1)), dim=-1)

@@ -49,3 +49,36 @@ def horizon_loss(logits_BTHN: Tensor, z_BTH: Tensor, mask_BT: Tensor, edges_HN: 
     ids_BTH = torch.where(counts_BTH > 0, ids_BTH, torch.zeros_like(ids_BTH))
     losses = F.cross_entropy(logits_BTHN.flatten(0, 2), ids_BTH.flatten(), reduction="none")
     return (losses * counts_BTH.flatten()).sum() / counts_BTH.sum().clamp(min=1.0)
+
+
+def task_losses(logits: Sequence[Tensor], tasks_BTHJ: Tensor, mask_BT: Tensor) -> Tensor:
+    """Return the mean cross-entropy of each task, (J,), over the targets that are there, all horizons alike.
+
+    Args:
+        logits: J tensors (B, T, H, size).
+        tasks_BTHJ: Classes; -1 where there is none.
+        mask_BT: Where targets count.
+    """
+    means = []
+    for j, logits_BTHV in enumerate(logits):
+        ids_BTH = tasks_BTHJ[..., j]
+        counts = (mask_BT[..., None] & (ids_BTH >= 0)).to(logits_BTHV.dtype).flatten()
+        losses = F.cross_entropy(logits_BTHV.flatten(0, 2), ids_BTH.clamp(min=0).flatten(), reduction="none")
+        means.append((losses * counts).sum() / counts.sum().clamp(min=1.0))
+    return torch.stack(means)
+
+
+def pinball_loss(quantiles_BTHQ: Tensor, z_BTH: Tensor, mask_BT: Tensor, levels_Q: Tensor) -> Tensor:
+    """Return the mean quantile loss (Koenker & Bassett 1978) over levels and the targets that are there.
+
+    Args:
+        quantiles_BTHQ: What the model says.
+        z_BTH: Scaled returns; NaN where there is no target.
+        mask_BT: Where targets count.
+        levels_Q: The levels.
+    """
+    there_BTH = mask_BT[..., None] & z_BTH.isfinite()
+    # A NaN would reach the gradient even where it is multiplied by zero.
+    excess = z_BTH.where(there_BTH, 0.0)[..., None] - quantiles_BTHQ
+    losses_BTH = torch.maximum(levels_Q * excess, (levels_Q - 1.0) * excess).mean(dim=-1)
+    return (losses_BTH * there_BTH).sum() / there_BTH.sum().clamp(min=1)

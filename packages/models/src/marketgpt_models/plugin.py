@@ -13,4 +13,5 @@ def marketgpt_model_variants() -> dict[str, str]:
         "lstm": "marketgpt_models.recurrent_variant:LSTMVariant",
         "market_gpt": "marketgpt_models.gpt_variant:MarketGPTVariant",
         "market_gpt_multi": "marketgpt_models.gpt_variant:MarketGPTMultiAssetVariant",
+        "multitask": "marketgpt_models.multitask_variant:MultiTaskVariant",
     }

@@ -56,6 +56,14 @@ class ModelVariantConformance:
             result: dict[str, Tensor] = module(batch)
         return result
 
+    def logits(self, module: nn.Module, batch: dict[str, Tensor]) -> list[Tensor]:
+        """Return the module's token_logits, without gradients."""
+        import torch
+
+        with torch.no_grad():
+            result: list[Tensor] = module.token_logits(batch)  # type: ignore[operator]
+        return result
+
     def test_is_a_model_variant(self, implementation: Any) -> None:  # noqa: ANN401 - under test
         """It is a ModelVariant with its own Config, a context and a forecaster that can be found."""
         assert isinstance(implementation, ModelVariant)
@@ -69,12 +77,12 @@ class ModelVariantConformance:
         spec = example_spec(horizons)
         try:
             promised = implementation.num_parameters(spec)
-        except ConfigError as error:
+        except ConfigError:
             if horizons:
                 raise
             with pytest.raises(ConfigError):
                 implementation.build(spec)
-            pytest.skip(f"refuses a specification without horizons: {error}")
+            return
         built = sum(weight.numel() for weight in implementation.build(spec).parameters())
         assert promised == built
 
@@ -100,8 +108,7 @@ class ModelVariantConformance:
 
         spec = example_spec()
         module, batch = self.build(implementation, spec), example_batch(spec)
-        with torch.no_grad():
-            logits = module.token_logits(batch)  # type: ignore[operator]
+        logits = self.logits(module, batch)
         said = self.score(module, batch)
         assert [one.shape[-1] for one in logits] == list(spec.vocab_sizes)
         for k, one in enumerate(logits):
@@ -149,19 +156,15 @@ class ModelVariantConformance:
 
     def test_uses_what_it_may_see(self, implementation: ModelVariant) -> None:
         """What is said at a position changes with each kind of input at it, and with the candle before."""
-        import torch
-
         spec = example_spec()
         module = self.build(implementation, spec)
         batch, other = example_batch(spec), example_batch(spec, seed=1)
-        mask = torch.zeros_like(batch["mask"])
-        mask[:, 8] = True
-        said = self.score(module, {**batch, "mask": mask})["nll"]
+        said = self.logits(module, batch)[0][:, 8]
         for name, position in (("tokens", 8), ("continuous", 8), ("calendar", 8), ("tokens", 7)):
             changed = batch[name].clone()
             changed[:, position] = other[name][:, position]
-            now = self.score(module, {**batch, name: changed, "mask": mask})["nll"]
-            assert abs(float(now - said)) > 1e-6, f"{name} at {position - 8:+d} makes no difference"
+            now = self.logits(module, {**batch, name: changed})[0][:, 8]
+            assert float((now - said).abs().max()) > 1e-6, f"{name} at {position - 8:+d} makes no difference"
 
     def test_channels_are_a_chain(self, implementation: ModelVariant) -> None:
         """A channel is scored given the channels before it in the same candle, never those after it."""
@@ -261,8 +264,8 @@ class ModelVariantConformance:
         with torch.inference_mode():
             h, cache = decoder.begin(example_history(batch, 12), num_samples=1, num_steps=1)
             drawn = decoder.draw(h[:, None], u, 1.0, cache)[:, 0]
-            batch["targets"][:, -1] = drawn
-            logits = module.token_logits(batch)  # type: ignore[operator]
+        batch["targets"][:, -1] = drawn
+        logits = self.logits(module, batch)
         for channel, one in enumerate(logits):
             cdf = one[:, -1].softmax(dim=-1).cumsum(dim=-1)
             expected = torch.searchsorted(cdf, u[:, 0, channel : channel + 1].contiguous(), right=True)[:, 0]
