@@ -218,14 +218,14 @@ def scenario(old: OHLCTokenizer, tables: Tables, candles: Candles, times: tuple[
     start, until, end = times
     new = old.refit(candles.between(start, until))
     laws = refit_laws(old, candles.between(start, until))
-    remaps = remap(old, new)
+    remaps = remap(old, new, shares="old")
     rng = np.random.default_rng(0)
     before = {"old": rows_of(old, candles, start, until), "new": rows_of(new, candles, start, until)}
     after = {"old": rows_of(old, candles, until, end), "new": rows_of(new, candles, until, end)}
     few = before["new"].sample(FEW)
     logits = mixed_logits(tables, remaps)
-    shifted = mixed_logits(tables, remap(old, new, shares="new"))
-    shifted_old = mixed_logits(tables, remap(old, laws, shares="new"))
+    shifted = mixed_logits(tables, remap(old, new))
+    shifted_old = mixed_logits(tables, remap(old, laws))
     old_shares, old_now, new_now = (
         [np.maximum(bins.mass[None], 1e-6) for bins in one.bins] for one in (old, laws, new)
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from marketgpt_core.cli import main
 from marketgpt_core.testing import make_candles
@@ -135,3 +137,86 @@ def test_a_wrong_option_is_one_line_and_exit_2(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_a_volume_channel_and_a_large_vocabulary(
+    csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tokenizer.json"
+    assert run("fit", "--input", csv, "--out", out, "volume_bins=16") == 0
+    assert "volume 19" in capsys.readouterr().out
+    assert run("inspect", out) == 0
+    assert "\nvolume: 19 tokens" in capsys.readouterr().out
+    big = tmp_path / "big.csv"
+    make_candles([f"S{k}" for k in range(20)], num_candles=400).to_frame().to_csv(big, index=False)
+    assert run("fit", "--input", big, "--out", out, "body_bins=900", "gap_bins=900") == 0
+    assert (tmp_path / "tokenizer.safetensors").is_file()
+    capsys.readouterr()
+    assert run("inspect", out, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["channels"][1]["vocabulary"] > 500
+
+
+def test_multitask_shows_its_targets(csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "tokenizer.json"
+    options = ["--kind", "multitask", "horizons=[1,5]", "range_bins=4"]
+    assert run("fit", "--input", csv, "--out", out, *options) == 0
+    assert f"wrote {out}: multitask" in capsys.readouterr().out
+    assert run("inspect", out) == 0
+    short = capsys.readouterr().out
+    assert "target direction: 3 classes after 1, 5 bars" in short
+    assert "target range: 4 classes after 1, 5 bars" in short
+    assert run("inspect", out, "--bins") == 0
+    lines = capsys.readouterr().out.splitlines()
+    after = lines[lines.index("target range: 4 classes after 1, 5 bars") + 1 :]
+    assert [len(line.split()) for line in after] == [4, 4]  # the horizon and three edges
+    assert run("inspect", out, "--json") == 0
+    targets = json.loads(capsys.readouterr().out)["targets"]
+    assert [(one["name"], one["classes"]) for one in targets] == [
+        ("direction", 3), ("volatility", 8), ("range", 4),
+    ]  # fmt: skip
+    assert [one["bars"] for one in targets[0]["horizons"]] == [1, 5]
+
+
+def test_refit_to_later_candles(csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, laws = (tmp_path / f"{name}.json" for name in ("old", "new", "laws"))
+    tables = tmp_path / "remap.safetensors"
+    assert run("fit", "--input", csv, "--out", old, "--before", "2016-01-01", "body_bins=16") == 0
+    later = ["--input", csv, "--from", "2016-01-01"]
+    assert run("refit", old, *later, "--out", new, "--remap", tables) == 0
+    assert f"wrote {new}: ohlc" in capsys.readouterr().out
+    before, after = load_tokenizer(old), load_tokenizer(new)
+    assert before.fingerprint() != after.fingerprint()
+    found = load_file(tables)
+    assert len(found) == 12
+    for channel, name in enumerate(before.channel_names):
+        shape = (after.vocab_sizes[channel], before.vocab_sizes[channel])
+        assert found[f"{name}.mixing"].shape == shape
+        assert found[f"{name}.push"].shape == shape[::-1]
+        assert found[f"{name}.mixing"].sum(axis=1) == pytest.approx(np.ones(shape[0]))
+        assert found[f"{name}.shift"].shape == shape[:1]
+
+    assert run("refit", old, *later, "--out", laws, "--laws-only") == 0
+    series = make_candles(num_candles=400)["AAA"]
+    kept = load_tokenizer(laws)
+    assert np.array_equal(kept.encode(series).tokens, before.encode(series).tokens)
+    assert kept.fingerprint() not in {before.fingerprint(), after.fingerprint()}
+
+
+def test_refit_refuses_what_it_cannot(csv: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, out = tmp_path / "old.json", tmp_path / "new.json"
+    assert run("fit", "--input", csv, "--out", old) == 0
+    for arguments, words in (
+        ([old, "--input", csv, "--out", out, "--from", "2030-01-01"], "two candles"),
+        ([csv, "--input", csv, "--out", out], "candles.csv is not JSON"),
+        ([old, "--input", csv, "--out", out, "--remap", out], "give it another name"),
+        (
+            [old, "--input", csv, "--out", out, "--remap", out.with_suffix(".safetensors")],
+            "give it another name",
+        ),
+    ):
+        capsys.readouterr()
+        assert run("refit", *arguments) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+        assert not out.exists()

@@ -1,4 +1,4 @@
-"""The README's example runs and prints what it says."""
+"""The README's examples run and print what it says."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ import pytest
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_example_prints_what_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
-    text = README.read_text(encoding="utf-8")
-    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    promised = re.search(r"^prints `(.*)`\.$", text, re.MULTILINE)
-    assert example
-    assert promised
-    exec(compile(example[1], str(README), "exec"), {})
-    assert capsys.readouterr().out.strip() == promised[1]
+EXAMPLE = re.compile(r"```python\n((?:(?!```).)*?)```\n\nprints `([^\n]*)`\.$", re.DOTALL | re.MULTILINE)
+
+
+def examples() -> list[tuple[str, str]]:
+    return EXAMPLE.findall(README.read_text(encoding="utf-8"))
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) == 2
+
+
+@pytest.mark.parametrize(("example", "promised"), examples())
+def test_the_example_prints_what_the_readme_says(
+    example: str, promised: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(compile(example, str(README), "exec"), {})
+    assert capsys.readouterr().out.strip() == promised

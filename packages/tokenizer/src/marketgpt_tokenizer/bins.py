@@ -87,19 +87,19 @@ class ChannelBins:
         """Token of exact zero."""
         return int(np.searchsorted(self.edges, 0.0, side="right"))
 
-    def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.int16]:
         """Return the token of each value, same shape."""
         if values.size < _WORTH_A_TABLE or not len(self.edges):
-            return np.searchsorted(self.edges, values, side="right")
-        tokens = self._tokens_of_cells[self._cells(values)].astype(np.intp)
+            return np.searchsorted(self.edges, values, side="right").astype(np.int16)
+        tokens = self._tokens_of_cells.take(self._cells(values), mode="clip")
         unsure = np.flatnonzero(tokens == _UNSURE)
         tokens.flat[unsure] = np.searchsorted(self.edges, values.flat[unsure], side="right")
         return tokens
 
     def _cells(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
         """Return which of the equal cells between the outermost edges each value lies in."""
-        span = float(self.edges[-1] - self.edges[0])
-        position = (values - self.edges[0]) * ((_CELLS - 1) / max(span, _MIN_WIDTH))
+        position = values - self.edges[0]
+        position *= (_CELLS - 1) / max(float(self.edges[-1] - self.edges[0]), _MIN_WIDTH)
         return np.asarray(np.clip(position, 0, _CELLS - 1, out=position).astype(np.int32))
 
     @cached_property

@@ -13,18 +13,23 @@ moved away from those bins (or is another market), there are two ways on:
           table.out_weight = one.mixing @ table.out_weight          # (V_new, D) from (V_old, D)
           table.out_bias = one.mixing @ table.out_bias + one.shift  # (V_new,)
 
-  Its predictions stay what they were, seen through other bins, and training goes on from there. Mixing
-  logits is a geometric mean of probabilities: exact where a new bin lies inside one old bin, and where the
-  model predicts the old shares; ``push`` does it exactly to probabilities, ``p_new = p_old @ push``.
+  Its predictions are the old ones seen through other bins, their shares those of the new candles, and
+  training goes on from there. Mixing logits is a geometric mean of probabilities: exact where a new bin lies
+  inside one old bin, and where the model predicts the old shares; ``push`` does it exactly to probabilities,
+  ``p_new = p_old @ push``.
 
 ``benchmarks/tokenizer_drift.py`` measures on real candles what a fixed vocabulary loses and what this gains.
+In another market the shift to the new shares is what keeps the model usable: without it US stocks' tables
+lose 0.7 nats a candle on crypto, with it they gain 1.6.
 
 Legend: V_old, V_new tokens of one channel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -32,6 +37,7 @@ from numpy.typing import NDArray
 
 from marketgpt_core.candles import Candles
 from marketgpt_core.errors import DataError
+from marketgpt_core.files import atomic_path
 from marketgpt_tokenizer.bins import MIN_VALUES, ChannelBins, knots_of
 from marketgpt_tokenizer.ohlc import OHLCTokenizer
 
@@ -82,7 +88,7 @@ def _share_below(knots: NDArray[np.float64], edges: NDArray[np.float64]) -> NDAr
 
 
 def output_shift(
-    old: ChannelBins, new: ChannelBins, *, shares: Literal["old", "new"] = "old"
+    old: ChannelBins, new: ChannelBins, *, shares: Literal["old", "new"] = "new"
 ) -> NDArray[np.float64]:
     """Return what to add to mixed logits, shape (V_new,), float64.
 
@@ -92,8 +98,8 @@ def output_shift(
     Args:
         old: Bins the model was trained with.
         new: Bins it goes on with.
-        shares: ``"old"``: what the old law gives the new bins, so that predictions stay what they were;
-            ``"new"``: what the new candles put there, so that they also follow the market's drift.
+        shares: ``"new"``: what the new candles put there, so that predictions follow the market's drift;
+            ``"old"``: what the old law gives the new bins, so that they stay what they were.
     """
     if shares not in {"old", "new"}:
         raise DataError(f"shares are 'old' or 'new', got {shares!r}")
@@ -104,7 +110,7 @@ def output_shift(
 
 
 def remap(
-    old: OHLCTokenizer, new: OHLCTokenizer, *, shares: Literal["old", "new"] = "old"
+    old: OHLCTokenizer, new: OHLCTokenizer, *, shares: Literal["old", "new"] = "new"
 ) -> tuple[ChannelRemap, ...]:
     """Return what the tokens of ``new`` are in those of ``old``, channel by channel.
 
@@ -127,6 +133,23 @@ def remap(
         ChannelRemap(mixing=remapping(a, b), push=remapping(b, a), shift=output_shift(a, b, shares=shares))
         for a, b in zip(old.bins, new.bins, strict=True)
     )
+
+
+def write_remap(remaps: Sequence[ChannelRemap], channel_names: Sequence[str], path: Path) -> None:
+    """Write a safetensors file of ``gap.mixing``, ``gap.push``, ``gap.shift`` and so on, float64.
+
+    Raises:
+        RunError: when it cannot be written.
+    """
+    from safetensors.numpy import save
+
+    tensors = {
+        f"{name}.{part}": np.ascontiguousarray(getattr(one, part))
+        for name, one in zip(channel_names, remaps, strict=True)
+        for part in ("mixing", "push", "shift")
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(tensors))
 
 
 def _scale_options(tokenizer: OHLCTokenizer) -> dict[str, object]:

@@ -57,9 +57,12 @@ def shrunk_scale(
     ceiling: float,
 ) -> NDArray[np.float64]:
     """Return the root of an average variance of ``count`` values, shrunk to a prior while they are few."""
-    weight = np.maximum(0.0, 1.0 - count / warmup)
-    variance = average + weight * (prior_variance - average)
-    return np.sqrt(np.clip(variance, floor**2, ceiling**2))
+    variance = average.copy()
+    few = np.flatnonzero(count < warmup)
+    young = average[few]
+    variance[few] = young + (1.0 - count[few] / warmup) * (prior_variance - young)
+    np.clip(variance, floor**2, ceiling**2, out=variance)
+    return np.asarray(np.sqrt(variance, out=variance))
 
 
 @dataclass(frozen=True)
