@@ -50,13 +50,23 @@ def test_models_lists_sizes():
     ours = next(row for row in listed if row["name"] == "market_gpt")
     assert ours["parameters"] == 523_536
     assert ours["context"] == 128
-    assert "market_gpt" in run(command=models).stdout
+    names = [row["name"] for row in listed]
+    assert {"gru", "lstm", "market_gpt", "market_gpt_multi", "multitask"} <= set(names)
+    for row in listed:
+        assert list(row["presets"]) == ["tiny", "small", "medium", "crypto", "reduced", "full-market"]
+    lines = run(command=models).stdout.splitlines()
+    assert [line.split()[0] for line in lines[1 : len(names) + 1]] == names
+    told = next(line for line in lines if line.startswith("market_gpt ")).split()
+    sizes = [ours["parameters"], *ours["presets"].values()]
+    assert told[1:8] == [f"{size:,}" for size in sizes]
+    assert [line.split()[0] for line in lines[-6:]] == list(ours["presets"])
 
 
 def test_models_loads_no_torch():
     code = (
         "import sys; from click.testing import CliRunner; from marketgpt_models.cli import models;"
-        "result = CliRunner().invoke(models, ['--json']); assert result.exit_code == 0, result;"
+        "results = [CliRunner().invoke(models, a) for a in (['--json'], [])];"
+        "assert all(one.exit_code == 0 for one in results), results;"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

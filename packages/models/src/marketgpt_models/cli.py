@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from marketgpt_core.candles import Candles
     from marketgpt_core.forecast import Forecast
 
-# What the OHLC tokenizer typically learns: what parameter counts are quoted for.
-_TYPICAL_VOCABULARY = (69, 69, 38, 38)
 _HORIZONS = "1,5,10,21,42"
 _MOST_SHOWN = 20
 
@@ -26,43 +24,16 @@ _MOST_SHOWN = 20
 @click.command()
 @json_option
 def models(*, as_json: bool) -> None:
-    """List the model variants with their size at default options."""
+    """List the model variants with their size: at default options, and in the shape of each preset."""
+    from marketgpt_models.listing import described, table
     from marketgpt_models.registry import models as variants
 
-    rows = [_described(name) for name in variants().names()]
+    rows = [described(name) for name in variants().names()]
     if as_json:
         print_json(rows)
         return
-    width = max((len(row["name"]) for row in rows), default=4)
-    click.echo(f"{'name':<{width}}  parameters  context  from")
-    for row in rows:
-        click.echo(
-            f"{row['name']:<{width}}  {row['parameters']:>10,}  {row['context']:>7}  {row['distribution']}"
-        )
-
-
-def _described(name: str) -> dict[str, Any]:
-    from marketgpt_models.base import InputSpec
-    from marketgpt_models.calendar import CALENDAR_SIZES
-    from marketgpt_models.registry import models as variants
-
-    horizons = _integers(_HORIZONS, "horizons")
-    spec = InputSpec(
-        vocab_sizes=_TYPICAL_VOCABULARY,
-        num_continuous=len(_TYPICAL_VOCABULARY) + 3,
-        calendar_sizes=CALENDAR_SIZES,
-        horizons=horizons,
-        horizon_bins={"horizons": list(horizons)},
-    )
-    variant = variants().create(name)
-    plugin = variants().provider(name)
-    return {
-        "name": name,
-        "parameters": variant.num_parameters(spec),
-        "context": variant.config.context,
-        "distribution": f"{plugin.distribution} {plugin.version}",
-        "config": variant.config.model_dump(mode="json"),
-    }
+    for line in table(rows):
+        click.echo(line)
 
 
 @click.command()
