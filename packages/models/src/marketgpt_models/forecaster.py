@@ -25,7 +25,9 @@ from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
 from marketgpt_models.checkpoint import load_model, read_model_json
+from marketgpt_models.covariates import Covariates
 from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
+from marketgpt_models.features import features_of_all
 from marketgpt_models.forecast_rows import ForecastRow, Histories, blocks_of, rows_to_forecast
 from marketgpt_models.horizon_bins import HorizonBins
 from marketgpt_models.mixing import LEVELS, HeadLaw, Summary, mixed, summary_of_paths
@@ -36,12 +38,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from marketgpt_models.generation import PathSample
+    from marketgpt_models.scoring import TokenScores
 
 TOKENIZER_JSON = "tokenizer.json"
 FORECASTER_JSON = "forecaster.json"
-# Path values held at once: 64 MB.
-_VALUES_A_BLOCK = 8_000_000
-_ROWS_A_BLOCK = 1_024
 
 
 def load_forecaster(path: Path | str, **options: Any) -> Forecaster:  # noqa: ANN401 - of the variant's own forecaster
@@ -225,6 +225,30 @@ class GPTForecaster:
         if fitted is None or not self.config.recalibrate or fitted.mix != self.config.mix:
             return made
         return fitted.apply(made, categories)
+
+    def token_scores(
+        self, candles: Candles, *, start: Moment | None = None, end: Moment | None = None
+    ) -> TokenScores:
+        """Say how likely the tokens were that came, of candles stamped ``start <= time < end``.
+
+        Raises:
+            DataError: when there is no candle to score.
+        """
+        from marketgpt_models.scoring import score_tokens
+
+        long_enough = Candles(one for one in candles.values() if len(one) > 1)
+        encoded = {one.symbol: self.tokenizer.encode(one) for one in long_enough.values()}
+        features = features_of_all(self.tokenizer, long_enough, (), Covariates(self.spec.covariates))
+        with self._lock:
+            return score_tokens(
+                self.module,
+                self.tokenizer,
+                self.spec,
+                [(encoded[symbol], one) for symbol, one in features.items()],
+                context=self.context,
+                start=None if start is None else to_datetime64(start),
+                end=None if end is None else to_datetime64(end),
+            )
 
     def _block(
         self,

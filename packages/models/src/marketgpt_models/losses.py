@@ -32,14 +32,20 @@ def candle_losses(logits: Sequence[Tensor], targets_BTK: Tensor, mask_BT: Tensor
     return torch.stack(means)
 
 
-def horizon_loss(logits_BTHN: Tensor, z_BTH: Tensor, mask_BT: Tensor, edges_HN: Tensor) -> Tensor:
-    """Return the mean cross-entropy of the horizon bins over the targets that are there.
+def horizon_losses(
+    logits_BTHN: Tensor, z_BTH: Tensor, mask_BT: Tensor, edges_HN: Tensor, *, mirrored: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Return two mean cross-entropies of the horizon bins, over the targets that are there.
+
+    The first is of the bin that came. In the second half of ``mirrored`` is given to the bin as far from the
+    other end: the bins are quantiles, so a rise counts as a fall as rare as it.
 
     Args:
         logits_BTHN: Logits over the bins.
         z_BTH: Scaled returns; NaN where there is no target.
         mask_BT: Where targets count.
         edges_HN: Inner edges of the bins, (H, N - 1).
+        mirrored: From 0 to 1, where the second no longer tells a rise from a fall.
     """
     ids_BTH = torch.stack(
         [torch.bucketize(z_BTH[..., h].contiguous(), edges, right=True) for h, edges in enumerate(edges_HN)],
@@ -47,8 +53,13 @@ def horizon_loss(logits_BTHN: Tensor, z_BTH: Tensor, mask_BT: Tensor, edges_HN: 
     )
     counts_BTH = (mask_BT[..., None] & z_BTH.isfinite()).to(logits_BTHN.dtype)
     ids_BTH = torch.where(counts_BTH > 0, ids_BTH, torch.zeros_like(ids_BTH))
-    losses = F.cross_entropy(logits_BTHN.flatten(0, 2), ids_BTH.flatten(), reduction="none")
-    return (losses * counts_BTH.flatten()).sum() / counts_BTH.sum().clamp(min=1.0)
+    log_p_BTHN = logits_BTHN.log_softmax(dim=-1)
+    total = counts_BTH.sum().clamp(min=1.0)
+    plain, other = (
+        -(log_p_BTHN.gather(-1, ids[..., None])[..., 0] * counts_BTH).sum() / total
+        for ids in (ids_BTH, logits_BTHN.shape[-1] - 1 - ids_BTH)
+    )
+    return plain, plain + 0.5 * mirrored * (other - plain)
 
 
 def task_losses(logits: Sequence[Tensor], tasks_BTHJ: Tensor, mask_BT: Tensor) -> Tensor:

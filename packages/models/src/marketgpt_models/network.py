@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from marketgpt_models.base import InputSpec
 from marketgpt_models.heads import CandleHead, HorizonHead
 from marketgpt_models.layers import HeldDropout
-from marketgpt_models.losses import candle_losses, horizon_loss
+from marketgpt_models.losses import candle_losses, horizon_losses
 
 if TYPE_CHECKING:
     from marketgpt_models.network_config import NetworkConfig
@@ -166,12 +166,16 @@ class CandleNetwork(nn.Module, ABC):
         """Return the loss and its parts, of what :meth:`read` gave."""
         losses_K = candle_losses(logits, batch["targets"], batch["mask"])
         nll = losses_K.sum()
-        horizon_nll = nll.new_zeros(())
+        horizon_nll = trained = nll.new_zeros(())
         if self.horizon_head is not None:
-            horizon_nll = horizon_loss(
-                self.horizon_head(h_BTD), batch["horizon_z"], batch["mask"], self.bin_edges
+            horizon_nll, trained = horizon_losses(
+                self.horizon_head(h_BTD),
+                batch["horizon_z"],
+                batch["mask"],
+                self.bin_edges,
+                mirrored=self.network_config.mirrored_horizons if self.training else 0.0,
             )
-        result = {"loss": nll + self.network_config.horizon_weight * horizon_nll}
+        result = {"loss": nll + self.network_config.horizon_weight * trained}
         result |= {"nll": nll.detach(), "horizon_nll": horizon_nll.detach()}
         result |= {f"nll_{k}": value for k, value in enumerate(losses_K.detach())}
         return result

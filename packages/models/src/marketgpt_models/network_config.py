@@ -15,6 +15,8 @@ class NetworkConfig(ModelVariant.Config):
         dropout: Share of units dropped in training, and in Monte Carlo passes.
         head_dim_candle: Hidden units of each channel in the chained candle head.
         horizon_weight: Weight of the direct horizon heads in the loss.
+        mirrored_horizons: Share of the direction that the direct heads are kept from learning. All symbols of
+            a day share its move: a model that knows the market's state learns the few thousand days by heart.
         identity: Whether embeddings of the asset and its category are added to the inputs.
         unknown_rate: Share of assets and categories replaced by ``<unk>`` in training.
     """
@@ -23,6 +25,7 @@ class NetworkConfig(ModelVariant.Config):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     head_dim_candle: int = Field(default=128, ge=1)
     horizon_weight: float = Field(default=0.2, ge=0)
+    mirrored_horizons: float = Field(default=0.0, ge=0, le=1)
     identity: bool = False
     unknown_rate: float = Field(default=0.25, ge=0, le=1)
 
