@@ -84,7 +84,10 @@ def test_train_with_json_prints_the_evaluation_and_nothing_else(run, source, tmp
     results = json.loads(out)
     assert results == Run.open(folder).json("test_results.json")
     assert set(results["horizons"]) == {"1", "5"}
-    assert set(results["horizons"]["1"]["against"]) == {"random_walk", "ewma_fhs", "garch_t"}
+    assert set(results["horizons"]["1"]["against"]) == {
+        "random_walk", "ewma_normal", "ewma_fhs", "garch_t", "gjr_t", "ar1",
+    }  # fmt: skip
+    assert set(results["horizons"]["1"]["volatility"]["against"]) > {"garch_t", "log_har"}
     assert results["from"] >= "2019-01-01"
     assert f"run: {folder}" in err.replace("\n", "")
 
@@ -131,12 +134,21 @@ def test_evaluate_prints_a_table_whose_numbers_are_whole_at_80_columns(run, copi
     results = Run.open(copied).json("test_results.json") if (copied / "test_results.json").exists() else None
     # Other dates than the run's own are not recorded.
     assert results is None
-    heading = next(line for line in out.splitlines() if "Brier" in line)
-    assert heading.split()[:6] == ["bars", "n", "CRPS", "/walk", "/FHS", "/GARCH"]
+    heading = next(line for line in out.splitlines() if "CRPS" in line)
+    assert heading.split() == ["bars", "n", "CRPS", "/walk", "/EWMA", "/FHS", "/GARCH", "/GJR", "/AR1", "NLL"]
     rows = [line.split() for line in out.splitlines() if line.strip().startswith(("1 ", "5 "))]
-    assert [len(row) for row in rows] == [12, 12]
+    assert [len(row) for row in rows[:8]] == [10, 10, 10, 10, 9, 9, 10, 10]
     assert "\u2026" not in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_evaluate_writes_a_page(run, copied, tmp_path):
+    page = tmp_path / "page.html"
+    code, out, _ = run("evaluate", str(copied), "--every", "60", "--html", str(page), "--json")
+    assert code == 0
+    text = page.read_text(encoding="utf-8")
+    assert f"Evaluation of {json.loads(out)['model_id']}" in text
+    assert text.count('class="plotly-graph-div"') == 7
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.toml", "model.json"])

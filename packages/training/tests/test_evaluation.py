@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from itertools import pairwise
+import json
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
-from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.errors import DataError
-from marketgpt_core.forecast import Forecast
+from marketgpt_core.forecast import QUANTILE_LEVELS, Forecast
 from marketgpt_core.testing import make_candles
-from marketgpt_training.evaluation.baselines import BASELINES, baseline_forecast
-from marketgpt_training.evaluation.bootstrap import ratio_interval
+from marketgpt_training.evaluation.baselines import BASELINES
 from marketgpt_training.evaluation.evaluate import as_of_dates, evaluate
-from marketgpt_training.evaluation.scores import crps, horizon_scores, pit, realised, reliability_bins
+from marketgpt_training.evaluation.quantile_law import QuantileLaw
+from marketgpt_training.evaluation.scores import crps, pit, realised
 
 HORIZONS = (1, 5, 10)
 
@@ -73,9 +72,8 @@ def test_crps_is_least_for_the_truth(walk, evaluation):
     known = np.isfinite(outcome).all(axis=1)
     scores = {}
     for volatility in (0.006, 0.01, 0.016):
-        other = evaluate(
-            KnownLaw(volatility), walk, start="2018-01-01", horizons=HORIZONS, every=3
-        ).forecasts["model"]
+        dates = as_of_dates(walk, "2018-01-01", None, 3)
+        other = KnownLaw(volatility).forecast(walk, horizons=HORIZONS, as_of=dates)
         scores[volatility] = crps(other, outcome)[known].mean()
     assert scores[0.01] < scores[0.006]
     assert scores[0.01] < scores[0.016]
@@ -106,46 +104,6 @@ def test_every_model_is_scored_on_the_same_pairs(evaluation):
     assert made.as_of.min() >= np.datetime64("2018-01-01")
 
 
-@pytest.mark.parametrize("name", sorted(BASELINES))
-def test_baselines_use_nothing_later_than_the_as_of_date(walk, name):
-    made = KnownLaw().forecast(walk, horizons=HORIZONS, as_of=[np.datetime64("2019-03-04", "ns")])
-    full = baseline_forecast(name, walk, made, num_samples=50, seed=1)
-    cut = baseline_forecast(name, walk.until("2019-03-04"), made, num_samples=50, seed=1)
-    np.testing.assert_array_equal(full.quantiles, cut.quantiles)
-    poisoned = Candles(
-        CandleSeries(s.symbol, s.interval, s.time, *(np.where(s.time > made.as_of[0], v * 7.0, v) for v in
-                     (s.open, s.high, s.low, s.close)), s.volume)
-        for s in walk.values()
-    )  # fmt: skip
-    other = baseline_forecast(name, poisoned, made, num_samples=50, seed=1)
-    np.testing.assert_array_equal(full.quantiles, other.quantiles)
-
-
-@pytest.mark.parametrize("name", sorted(BASELINES))
-def test_baselines_are_right_about_a_constant_volatility(walk, name):
-    made = KnownLaw().forecast(
-        walk, horizons=HORIZONS, as_of=as_of_dates(walk, "2019-01-01", "2020-01-01", 40)
-    )
-    forecast = baseline_forecast(name, walk, made, num_samples=1_000, seed=1)
-    for position, horizon in enumerate(HORIZONS):
-        width = (forecast.quantile(0.75) - forecast.quantile(0.25))[:, position].mean()
-        assert width == pytest.approx(2 * 0.6745 * 0.01 * np.sqrt(horizon), rel=0.15)
-
-
-def test_garch_follows_volatility_that_moves():
-    rng = np.random.default_rng(2)
-    sigma = np.where(np.arange(1_500) % 500 < 250, 0.006, 0.018)
-    close = 100 * np.exp(np.cumsum(rng.normal(0, sigma)))
-    days = np.busday_offset("2014-01-01", np.arange(1_500)).astype("datetime64[ns]")
-    one = CandleSeries("X", make_candles().interval, days, close, close, close, close, np.zeros(1_500))
-    candles = Candles([one])
-    calm, wild = days[1_000 + 240], days[1_000 + 490]
-    made = KnownLaw().forecast(candles, horizons=(1,), as_of=[calm, wild])
-    forecast = baseline_forecast("garch_t", candles, made, num_samples=2_000, seed=0)
-    widths = (forecast.quantile(0.9) - forecast.quantile(0.1))[:, 0]
-    assert widths[1] > 2 * widths[0]
-
-
 def test_realised_is_nan_where_the_data_end(walk):
     last = walk["AAA"].time[-3]
     made = KnownLaw().forecast(walk, horizons=HORIZONS, as_of=[last])
@@ -163,45 +121,9 @@ def test_pit_of_the_truth_is_uniform(walk, evaluation):
     assert np.abs(np.histogram(values, bins=5, range=(0, 1))[0] / len(values) - 0.2).max() < 0.05
 
 
-def test_reliability_bins_hold_every_forecast():
-    rng = np.random.default_rng(0)
-    p_up = rng.random(103)
-    rows = reliability_bins(p_up, (rng.random(103) < p_up).astype(float))
-    assert sum(row["count"] for row in rows) == 103
-    assert all(a["forecast"] <= b["forecast"] for a, b in pairwise(rows))
-
-
 def test_scores_are_json(evaluation):
-    import json
-
     json.dumps(evaluation.results, allow_nan=False)
-    made = evaluation.forecasts["model"]
-    assert horizon_scores(made, np.full(made.p_up.shape, 0.01), 0)["always_up_accuracy"] == 1.0
-
-
-def test_bootstrap_covers_a_known_ratio_and_narrows_with_data():
-    rng = np.random.default_rng(0)
-    dates = np.arange(np.datetime64("2000-01-01"), np.datetime64("2004-01-01")).astype("datetime64[ns]")
-    hits = 0
-    for seed in range(60):
-        base = rng.gamma(4, 1, len(dates))
-        model = base * rng.gamma(50, 0.98 / 50, len(dates))
-        ratio, low, high = ratio_interval(model, base, dates, block_dates=3, num_resamples=300, seed=seed)
-        assert low <= ratio <= high
-        hits += low <= 0.98 <= high
-    assert hits >= 46  # 54 expected of 60; below 46 has a probability under 1%
-
-
-def test_symbols_of_one_date_are_drawn_together():
-    dates = np.repeat(
-        np.arange(np.datetime64("2000-01-01"), np.datetime64("2000-07-01")).astype("datetime64[ns]"), 20
-    )
-    by_date = np.random.default_rng(0).gamma(1, 1, len(dates) // 20)
-    model = np.repeat(by_date, 20)
-    _, low, high = ratio_interval(model, np.ones(len(dates)), dates, block_dates=1)
-    alone = np.arange(len(dates)).astype("datetime64[D]").astype("datetime64[ns]")
-    _, low_alone, high_alone = ratio_interval(model, np.ones(len(dates)), alone, block_dates=1)
-    assert high - low > 3 * (high_alone - low_alone)
+    assert json.loads(json.dumps(evaluation.results)) == evaluation.results
 
 
 def test_no_date_in_the_range_is_an_error(walk):
@@ -209,10 +131,129 @@ def test_no_date_in_the_range_is_an_error(walk):
         as_of_dates(walk, "2050-01-01", None, 1)
 
 
-def test_the_random_walks_law_is_that_of_all_returns_known(walk):
-    series, rows = walk["AAA"], np.array([700, 300, 301])
-    samples = BASELINES["random_walk"](series, rows, [5], 50, np.random.default_rng(0))
-    past = np.log(series.close[5:] / series.close[:-5])
-    for i, row in enumerate(rows):
-        expected = np.quantile(past[: row - 4], (np.arange(50) + 0.5) / 50)
-        np.testing.assert_allclose(samples[i, :, 0], expected, rtol=1e-12)
+LEVELS = np.array(QUANTILE_LEVELS)
+EVEN = (np.arange(100_000) + 0.5) / 100_000
+
+
+def of_quantiles(quantiles, symbols=None):
+    """A forecast of one horizon with these quantiles, shape (N, 27)."""
+    n = len(quantiles)
+    return Forecast(
+        symbols=tuple(symbols) if symbols is not None else ("A",) * n,
+        as_of=np.datetime64("2020-01-01", "ns") + np.arange(n).astype("timedelta64[D]"),
+        close=np.ones(n),
+        horizons=np.array([1]),
+        levels=LEVELS,
+        quantiles=np.asarray(quantiles)[:, None],
+        p_up=np.full((n, 1), 0.5),
+        aleatoric=np.zeros((n, 1)),
+        epistemic=np.zeros((n, 1)),
+    )
+
+
+def test_crps_on_27_levels_is_as_far_below_the_integral_for_every_law():
+    """So that a ratio of two is true to 0.04%, as its docstring claims."""
+    errors = []
+    for law in (norm(), t(8), t(5), t(3)):
+        outcome = law.ppf(EVEN)
+        made = of_quantiles(np.tile(law.ppf(LEVELS), (len(EVEN), 1)))
+        # Of the true law the expected CRPS is the integral of F (1 - F).
+        grid = np.sinh(np.linspace(-9, 9, 40_001))
+        exact = np.trapezoid(law.cdf(grid) * law.sf(grid), grid)
+        errors.append(crps(made, outcome[:, None]).mean() / exact - 1)
+    assert np.ptp(errors) < 4e-4
+    assert errors == pytest.approx([-0.0027] * 4, abs=3e-4)
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.2])
+def test_crps_of_a_wrong_law_is_as_far_below_as_that_of_the_right_one(scale):
+    outcome = t(5, scale=np.sqrt(3 / 5)).ppf(EVEN)
+    z = outcome / scale
+    exact = scale * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+    made = of_quantiles(np.tile(scale * norm.ppf(LEVELS), (len(EVEN), 1)))
+    assert crps(made, outcome[:, None]).mean() / exact.mean() - 1 == pytest.approx(-0.0027, abs=3e-4)
+
+
+@pytest.mark.parametrize(("law", "loss"), [(norm(), 0.005), (t(5), 0.008), (t(3), 0.011)])
+def test_the_density_made_of_quantiles_loses_little_and_is_one(law, loss):
+    made = QuantileLaw(np.tile(law.ppf(LEVELS), (len(EVEN), 1)), LEVELS)
+    outcome = law.ppf(EVEN)
+    assert 0 <= -made.log_density(outcome).mean() - law.entropy() < loss
+    grid = np.linspace(-60, 60, 600_001)
+    wide = QuantileLaw(np.broadcast_to(made.quantiles[0], (len(grid), 27)), LEVELS)
+    assert np.trapezoid(np.exp(wide.log_density(grid)), grid) == pytest.approx(1, abs=2e-3)
+    # The cumulative probability is the integral of the density.
+    up_to = np.concatenate([[0], np.cumsum(np.exp(wide.log_density(grid))[:-1]) * (grid[1] - grid[0])])
+    np.testing.assert_allclose(wide.cdf(grid), up_to, atol=2e-3)
+
+
+def test_moments_of_the_quantile_law():
+    for law, near in ((norm(0.3, 2), 0.02), (t(5, 0.3, 2), 0.03)):
+        mean, variance = QuantileLaw(law.ppf(LEVELS)[None], LEVELS).moments()
+        assert mean[0] == pytest.approx(0.3, abs=0.01)
+        assert variance[0] == pytest.approx(law.var(), rel=near)
+
+
+def test_quantiles_that_coincide_have_a_finite_density_and_the_middle_of_the_jump():
+    quantiles = norm.ppf(LEVELS)
+    quantiles[10:17] = 0.0
+    law = QuantileLaw(quantiles[None], LEVELS)
+    assert np.isfinite(law.log_density(np.zeros(1))).all()
+    assert law.cdf(np.zeros(1))[0] == pytest.approx((LEVELS[10] + LEVELS[16]) / 2)
+    assert np.isfinite(QuantileLaw(np.zeros((1, 27)), LEVELS).log_density(np.zeros(1))).all()
+
+
+def test_every_horizon_tells_what_it_should(evaluation):
+    for entry in evaluation.results["horizons"].values():
+        assert set(entry) == {"models", "against", "volatility", "categories", "quarters"}
+        assert set(entry["models"]) == {"model", *BASELINES}
+        assert set(entry["against"]) == set(BASELINES)
+        assert set(entry["volatility"]["against"]) == {*BASELINES, "log_har"}
+        for scores in entry["models"].values():
+            assert sum(scores["pit_histogram"]) == scores["count"]
+            parts = scores["brier_parts"]
+            assert scores["brier"] == pytest.approx(
+                parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
+            )
+            # Without skill a third of the terciles and 4/9 of the ranked score.
+            assert scores["tercile_accuracy"] == pytest.approx(1 / 3, abs=0.12)
+            assert scores["rank_ic"] is None  # three symbols are no cross-section
+        assert sum(row["count"] for row in entry["quarters"]) == entry["models"]["model"]["count"]
+        assert set(entry["categories"]) == {"us"}
+    assert "tokens" not in evaluation.results
+
+
+def test_the_truth_is_not_beaten_and_a_wrong_law_is_said_to_lose(walk, evaluation):
+    ours = evaluation.results["horizons"]["1"]["against"]
+    assert all(one["verdict"] != "worse" for one in ours.values())
+    assert all(one["crps_ratio"] == pytest.approx(1, abs=0.02) for one in ours.values())
+    wide = evaluate(KnownLaw(0.02), walk, start="2018-01-01", horizons=(1,), every=3).results["horizons"]["1"]
+    for one in wide["against"].values():
+        assert one["verdict"] == one["nll"]["verdict"] == "worse"
+        assert one["dm_t"] > 3
+        assert one["dm_p"] < 0.01
+    assert {one["verdict"] for one in wide["volatility"]["against"].values()} == {"worse"}
+
+
+def test_the_truths_nll_is_its_entropy(evaluation):
+    entry = evaluation.results["horizons"]["1"]["models"]
+    entropy = norm(scale=0.01).entropy()
+    # 400 samples pay for their noise: the quantiles they give are not the law's.
+    assert entropy < entry["model"]["nll"] < entropy + 0.1
+    assert entry["ewma_normal"]["nll_closed"] == pytest.approx(entry["ewma_normal"]["nll"], abs=0.02)
+    assert "nll_closed" in entry["garch_t"]
+    assert "nll_closed" not in entry["ewma_fhs"]
+
+
+def test_the_same_seed_gives_the_same_numbers(walk):
+    first, again = (
+        evaluate(KnownLaw(), walk, start="2019-06-01", horizons=(1, 5), every=5).results for _ in range(2)
+    )
+    assert first == again
+
+
+def test_stages_are_told(walk):
+    stages = []
+    evaluate(KnownLaw(), walk, start="2019-06-01", horizons=(1,), every=5, on_stage=stages.append)
+    assert [one for one in stages if one.startswith("baseline garch_t")]
+    assert stages[0].startswith("forecast 3 symbols at ")

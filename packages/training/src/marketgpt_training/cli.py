@@ -60,9 +60,9 @@ def _report(results: dict[str, object], *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from marketgpt_training.evaluation.table import results_table
+    from marketgpt_training.evaluation.table import results_tables
 
-    Console().print(results_table(results))
+    Console().print(results_tables(results))
 
 
 @click.command()
@@ -74,6 +74,7 @@ def _report(results: dict[str, object], *, as_json: bool) -> None:
 @click.option("--every", type=click.IntRange(min=1), default=None, help="Sessions between forecasts.")
 @click.option("--samples", "num_samples", type=click.IntRange(min=20), default=None, help="Per forecast.")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page here.")
 @json_option
 def evaluate(
     *,
@@ -85,9 +86,14 @@ def evaluate(
     every: int | None,
     num_samples: int | None,
     seed: int,
+    html: Path | None,
     as_json: bool,
 ) -> None:
-    """Score RUN against random walk, EWMA-FHS and GARCH(1,1)-t on candles it never saw."""
+    """Score RUN on candles it never saw, beside GARCH-t, GJR-t, EWMA, AR(1), log-HAR and the past itself.
+
+    Density (CRPS, pinball, nats), calibration, volatility, direction and tokens, each with an interval; a
+    star marks what the interval settles, also where the model loses.
+    """
     from marketgpt_training.evaluation.of_run import evaluate_run
 
     results = evaluate_run(
@@ -100,5 +106,6 @@ def evaluate(
         num_samples=num_samples,
         seed=seed,
         record=not any((source, symbols, start, end, every, num_samples, seed)),
+        html=html,
     )
     _report(results, as_json=as_json)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.offline import get_plotlyjs
 
 from marketgpt.report.candles_figure import candles_figure
 from marketgpt.report.figures import calibration_figure, equity_figure, training_figure
@@ -21,8 +18,7 @@ from marketgpt_core.forecast import Forecast
 from marketgpt_core.horizons import horizon_name
 from marketgpt_core.signal import Signal
 from marketgpt_core.times import iso
-
-Cells = Sequence[object]
+from marketgpt_training.evaluation.drawing import Cells, figure_div, fill, html_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +74,8 @@ def build_report(content: ReportContent) -> str:
         "EQUITY": equity_figure(content.dates, content.equity, content.benchmark),
         "TRAINING": training_figure(content.metrics, int(content.training["best_epoch"])),
     }
-    values = {name: _div(figure, name.lower()) for name, figure in figures.items()}
+    values = {name: figure_div(figure, name.lower()) for name, figure in figures.items()}
     values |= {
-        "PLOTLY": get_plotlyjs(),
         "TITLE": html.escape(content.title),
         "INTRO": html.escape(content.intro),
         "SYMBOL": html.escape(content.series.symbol),
@@ -89,32 +84,12 @@ def build_report(content: ReportContent) -> str:
         "SIGNALS": _signals_table(content.newest, category),
         "RESULTS": _results_table(content.results, names),
         "VERDICT": html.escape(verdict(content.results, names)),
-        "BACKTEST": _table(("", "strategy", "buy and hold"), content.backtest_rows),
+        "BACKTEST": html_table(("", "strategy", "buy and hold"), content.backtest_rows),
         "COSTS": html.escape(content.costs),
         "MONITOR": html.escape(content.monitor),
-        "FACTS": _table(("", ""), content.facts, kind="prose"),
+        "FACTS": html_table(("", ""), content.facts, kind="prose"),
     }
-    # One pass: a value that itself reads like a placeholder stays as it is.
-    return re.sub(r"@@([A-Z_]+)@@", lambda found: values[found[1]], PAGE)
-
-
-def _div(figure: go.Figure, name: str) -> str:
-    text: str = figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=name,
-        config={"displaylogo": False, "responsive": True},
-    )
-    return text
-
-
-def _table(headings: Cells, rows: Sequence[Cells], *, kind: str = "numbers") -> str:
-    head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in headings)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    table = f"<table class='{kind}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div class='scroll'>{table}</div>"
+    return fill(PAGE, values)
 
 
 def _signals_table(signals: Sequence[Signal], category: Any) -> str:  # noqa: ANN401 - a Category
@@ -127,7 +102,7 @@ def _signals_table(signals: Sequence[Signal], category: Any) -> str:  # noqa: AN
         )
         for s in sorted(signals, key=lambda s: s.horizon_bars)
     ]  # fmt: skip
-    return _table(headings, rows, kind="prose")
+    return html_table(headings, rows, kind="prose")
 
 
 def _results_table(results: Mapping[str, Any], names: Mapping[int, str]) -> str:
@@ -147,7 +122,7 @@ def _results_table(results: Mapping[str, Any], names: Mapping[int, str]) -> str:
                 f"{ours['brier']:.4f} / {walk['brier']:.4f}",
             )
         )  # fmt: skip
-    return _table(headings, rows)
+    return html_table(headings, rows)
 
 
 def _ratio(entry: Mapping[str, float]) -> str:

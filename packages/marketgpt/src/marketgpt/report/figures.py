@@ -10,9 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from marketgpt.report.style import BENCHMARK, GRID, INK, LAYOUT, MODEL, SHORT
-
-_HORIZON_COLOURS = ("#9db7f0", "#6f93e6", "#2f5fd0", "#1d3f92", "#0f2352")
+from marketgpt.report.style import BENCHMARK, GRID, HORIZON_COLOURS, INK, LAYOUT, MODEL, SHORT
 
 
 def calibration_figure(results: Mapping[str, Any], names: Mapping[int, str]) -> go.Figure:
@@ -32,7 +30,7 @@ def calibration_figure(results: Mapping[str, Any], names: Mapping[int, str]) -> 
             x=[0, 1], y=[0, 1], mode="lines", line={"color": BENCHMARK, "dash": "dot"}, showlegend=False,
             hoverinfo="skip", row=1, col=column,
         )  # fmt: skip
-    for (horizon, entry), colour in zip(results["horizons"].items(), _HORIZON_COLOURS, strict=False):
+    for (horizon, entry), colour in zip(results["horizons"].items(), HORIZON_COLOURS, strict=False):
         name, scores = names[int(horizon)], entry["models"]["model"]
         style = {"line": {"color": colour}, "marker": {"color": colour}, "legendgroup": name}
         covered = scores["coverage"]

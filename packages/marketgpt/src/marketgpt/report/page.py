@@ -9,25 +9,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>@@TITLE@@</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0; background: #f5f6f8; color: #1f2933;
-  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { font-size: 26px; margin: 0 0 6px; }
-h2 { font-size: 18px; margin: 0 0 4px; }
-p { margin: 4px 0 12px; max-width: 80ch; }
-section { background: #fff; border: 1px solid #e6e9ef; border-radius: 10px;
-  padding: 20px 22px; margin-top: 18px; }
-.muted { color: #66707f; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; }
-th { text-align: right; font-weight: 600; color: #66707f; border-bottom: 1px solid #cfd5df; padding: 6px 8px;
-  white-space: nowrap; }
-td { text-align: right; border-bottom: 1px solid #eef0f4; padding: 6px 8px; white-space: nowrap; }
-th:first-child, td:first-child, .prose th:last-child, .prose td:last-child { text-align: left; }
-.prose td:last-child { white-space: normal; overflow-wrap: anywhere; }
-</style>
+<style>@@CSS@@</style>
 <script>@@PLOTLY@@</script>
 </head>
 <body><main>

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from marketgpt_core.cli.options import progress_console
 from marketgpt_core.config import load_config, read_toml
@@ -11,12 +14,14 @@ from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.evaluation.evaluate import Evaluation, evaluate
+from marketgpt_training.evaluation.tokens import TokenLaws
 from marketgpt_training.splits import split_dates
 
 if TYPE_CHECKING:
     from marketgpt_core.candles import Candles
 
 RESULTS_FILE = "test_results.json"
+_FEWEST_CANDLES = 2
 
 
 def run_config(run: Run) -> TrainConfig:
@@ -36,6 +41,7 @@ def evaluate_run(
     num_samples: int | None = None,
     seed: int = 0,
     record: bool = True,
+    html: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate a sealed run and return the results.
 
@@ -50,6 +56,7 @@ def evaluate_run(
         num_samples: Samples a forecast; the default is the run's own.
         seed: Seed of the samples.
         record: Write ``test_results.json`` into the folder and seal it anew.
+        html: Write a page with the pictures here, too.
     """
     from marketgpt_data_sources import load_candles
 
@@ -68,6 +75,10 @@ def evaluate_run(
     )
     if record:
         record_results(run, evaluation.results)
+    if html is not None:
+        from marketgpt_training.evaluation.page import write_page
+
+        write_page(evaluation.results, html)
     return evaluation.results
 
 
@@ -86,6 +97,11 @@ def evaluate_candles(
 
     config = run_config(run)
     console = progress_console()
+    began = time.monotonic()
+
+    def on_stage(stage: str) -> None:
+        console.print(f"evaluate: {stage} ({time.monotonic() - began:.0f} s)", highlight=False, style="dim")
+
     return evaluate(
         load_forecaster(run.path, **config.evaluation.forecaster),
         candles,
@@ -95,8 +111,25 @@ def evaluate_candles(
         every=every or config.evaluation.every,
         num_samples=num_samples or config.evaluation.num_samples,
         seed=seed,
-        on_stage=lambda stage: console.print(f"evaluate: {stage}", highlight=False, style="dim"),
+        token_laws=lambda: token_laws_of(run, candles),
+        on_stage=on_stage,
     )
+
+
+def token_laws_of(run: Run, candles: Candles) -> TokenLaws | None:
+    """Count the tokens of a run's training part; None without a candle of it.
+
+    Args:
+        run: The run: its tokenizer, its split.
+        candles: Counted are those dated before the run's training ended, so that other candles than the
+            run's own stand beside counts of their own past.
+    """
+    from marketgpt_core.tokens import load_tokenizer
+
+    tokenizer = load_tokenizer(run.file("tokenizer.json"))
+    part = candles.between(None, np.datetime64(run_config(run).split.train_until, "ns"))
+    sequences = [tokenizer.encode(one).tokens for one in part.values() if len(one) > _FEWEST_CANDLES]
+    return TokenLaws.fit(sequences, tokenizer.vocab_sizes) if sequences else None
 
 
 def record_results(run: Run, results: dict[str, Any]) -> Run:

@@ -10,22 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marketgpt_core.candles import Candles, as_of_index
+from marketgpt_core.candles import Candles
 from marketgpt_core.forecast import Forecast
+from marketgpt_training.evaluation.baselines import ClosedLaw, rows_by_symbol
+from marketgpt_training.evaluation.coverage import coverage_scores
+from marketgpt_training.evaluation.cross_section import rank_ic
+from marketgpt_training.evaluation.direction import direction_scores, tercile_scores
+from marketgpt_training.evaluation.pairs import Pairs
+from marketgpt_training.evaluation.quantile_law import QuantileLaw
 
-_COVERAGES = (0.5, 0.8, 0.9, 0.98)
-_NUM_BINS = 10
+Floats = NDArray[np.float64]
+
+PINBALL_LEVELS = (0.01, 0.05, *(round(0.1 * k, 1) for k in range(1, 10)), 0.95, 0.99)
+PIT_BINS = 20
 
 
-def realised(forecast: Forecast, candles: Candles) -> NDArray[np.float64]:
+def realised(forecast: Forecast, candles: Candles) -> Floats:
     """Return the cumulative log returns that came, shape (N, H); NaN where the data end earlier."""
     result = np.full((len(forecast), len(forecast.horizons)), np.nan)
-    names = np.array(forecast.symbols)
-    for symbol in sorted(set(forecast.symbols)):
+    for symbol, mine, rows in rows_by_symbol(forecast, candles):
         series = candles[symbol]
         log_close = np.log(series.close)
-        mine = np.flatnonzero(names == symbol)
-        rows = np.array([as_of_index(series, moment) for moment in forecast.as_of[mine]])
         for position, horizon in enumerate(forecast.horizons):
             ends = rows + horizon
             happened = ends < len(series)
@@ -33,84 +38,114 @@ def realised(forecast: Forecast, candles: Candles) -> NDArray[np.float64]:
     return result
 
 
-def crps(forecast: Forecast, outcome: NDArray[np.float64]) -> NDArray[np.float64]:
+def crps(forecast: Forecast, outcome: Floats) -> Floats:
     """Return the continuous ranked probability score, shape (N, H), in log return; lower is better.
 
     Twice the pinball loss integrated over the quantile levels (Gneiting and Ranjan 2011, equation 2) by the
     trapezoid rule on the 27 levels held, the outermost ones carried to 0 and 1. A weighted sum of pinball
-    losses is itself a proper score.
+    losses is itself a proper score. On the 27 levels it comes out 0.26 to 0.29% below the integral for
+    normal and Student t laws (0.31% at 2.5 degrees of freedom), right or too narrow or too wide, so a ratio
+    of two is true to 0.04% (tested).
     """
     levels = forecast.levels
     edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
     error = outcome[..., None] - forecast.quantiles
     pinball = np.maximum(levels * error, (levels - 1) * error)
-    score: NDArray[np.float64] = 2.0 * (pinball * np.diff(edges)).sum(axis=-1)
-    return score
+    return np.asarray(2.0 * (pinball @ np.diff(edges)))
 
 
-def pit(
-    quantiles: NDArray[np.float64], levels: NDArray[np.float64], outcome: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def pit(quantiles: Floats, levels: Floats, outcome: Floats) -> Floats:
     """Return the probability integral transform, shape (N,), in [0, 1]; uniform when calibrated.
 
-    Linear between the quantile levels held; beyond the outermost the tail is as long as the last gap.
+    Linear between the quantile levels held, exponential beyond, the middle of a jump where quantiles
+    coincide.
 
     Args:
         quantiles: shape (N, Q), not decreasing.
         levels: shape (Q,).
         outcome: shape (N,), no NaN.
     """
-    ends = (2 * quantiles[:, :1] - quantiles[:, 1:2], 2 * quantiles[:, -1:] - quantiles[:, -2:-1])
-    knots = np.concatenate([ends[0], quantiles, ends[1]], axis=1)
-    heights = np.concatenate([[0.0], levels, [1.0]])
-    pairs = zip(outcome, knots, strict=True)
-    return np.array([np.interp(value, row, heights) for value, row in pairs])
+    return QuantileLaw(quantiles, levels).cdf(outcome)
 
 
-def horizon_scores(forecast: Forecast, outcome: NDArray[np.float64], position: int) -> dict[str, Any]:
+def horizon_scores(
+    forecast: Forecast,
+    pairs: Pairs,
+    position: int,
+    *,
+    losses: Floats,
+    edges: Floats,
+    closed: ClosedLaw | None = None,
+) -> dict[str, Any]:
     """Return every score of one horizon as JSON values.
 
     Args:
-        forecast: The forecast.
-        outcome: From :func:`realised`.
+        forecast: The scored rows of a forecast, N of them.
+        pairs: What came of them.
         position: Index of the horizon.
+        losses: Their CRPS, shape (N,).
+        edges: Terciles of the returns known at each as-of date, shape (N, 2).
+        closed: The forecaster's closed laws of this horizon, shape (N,), if it has them.
     """
-    known = np.isfinite(outcome[:, position])
-    moved = outcome[known, position]
-    p_up = forecast.p_up[known, position]
-    is_up = (moved > 0).astype(float)
-    coverage = {}
-    for share in _COVERAGES:
-        low, high = (
-            forecast.quantile(level)[known, position] for level in (0.5 - share / 2, 0.5 + share / 2)
-        )
-        coverage[f"{share:.2f}"] = float(((moved >= low) & (moved <= high)).mean())
-    transform = pit(forecast.quantiles[known, position], forecast.levels, moved)
-    reliability = reliability_bins(p_up, is_up)
-    weights = np.array([row["count"] for row in reliability]) / len(p_up)
-    gaps = np.array([abs(row["forecast"] - row["observed"]) for row in reliability])
+    one = forecast.quantiles[:, position]
+    law = QuantileLaw(one, forecast.levels)
+    transform = law.cdf(pairs.outcome)
+
+    def quantile(level: float) -> Floats:
+        held = np.flatnonzero(np.isclose(forecast.levels, level))
+        return np.asarray(one[:, held[0]] if len(held) else forecast.quantile(level)[:, position])
+
     return {
-        "count": int(known.sum()),
-        "crps": float(crps(forecast, outcome)[known, position].mean()),
-        "coverage": coverage,
-        "brier": float(np.mean((p_up - is_up) ** 2)),
-        "ece": float((weights * gaps).sum()),
-        "direction_accuracy": float(np.mean((p_up > 0.5) == (is_up > 0))),  # noqa: PLR2004 - a coin's side
-        "always_up_accuracy": float(is_up.mean()),
-        "pit_histogram": np.histogram(transform, bins=_NUM_BINS, range=(0, 1))[0].tolist(),
-        "reliability": reliability,
+        "count": len(pairs),
+        "crps": float(losses.mean()),
+        **pinball_scores(quantile, pairs.outcome),
+        **density_scores(law, pairs.outcome, closed),
+        **coverage_scores(quantile, pairs),
+        "pit_histogram": np.histogram(transform, bins=PIT_BINS, range=(0, 1))[0].tolist(),
+        "pit_ks": kolmogorov_smirnov(transform),
+        **direction_scores(forecast.p_up[:, position], pairs),
+        **tercile_scores(law, edges, pairs.outcome),
+        "rank_ic": rank_ic(law.moments()[0], pairs),
     }
 
 
-def reliability_bins(p_up: NDArray[np.float64], is_up: NDArray[np.float64]) -> list[dict[str, float]]:
-    """Return mean forecast, observed frequency and count in bins of equal count, lowest forecast first."""
-    order = np.argsort(p_up, kind="stable")
-    pieces = [piece for piece in np.array_split(order, _NUM_BINS) if len(piece)]
-    return [
-        {
-            "forecast": float(p_up[piece].mean()),
-            "observed": float(is_up[piece].mean()),
-            "count": float(len(piece)),
-        }
-        for piece in pieces
-    ]
+def pinball_scores(quantile: Any, outcome: Floats) -> dict[str, Any]:  # noqa: ANN401 - a callable of a level
+    """Return ``pinball`` by level and ``wql``, twice their mean over the mean absolute outcome."""
+    pinball = {}
+    for level in PINBALL_LEVELS:
+        error = outcome - quantile(level)
+        pinball[f"{level:.2f}"] = float(np.maximum(level * error, (level - 1) * error).mean())
+    size = float(np.abs(outcome).mean())
+    return {
+        "pinball": pinball,
+        "wql": 2 * float(np.mean(list(pinball.values()))) / size if size > 0 else None,
+    }
+
+
+def log_densities(law: QuantileLaw, outcome: Floats) -> Floats:
+    """Return the log density of each outcome, shape (N,); NaN for a return of exactly zero.
+
+    A price that does not move has a probability, not a density: whoever puts a narrow bin at zero would win
+    any comparison of densities.
+    """
+    return np.asarray(np.where(outcome == 0, np.nan, law.log_density(outcome)))
+
+
+def density_scores(law: QuantileLaw, outcome: Floats, closed: ClosedLaw | None) -> dict[str, Any]:
+    """Return ``nll`` in nats of the return, ``nll_left_out`` (zeros), and ``nll_closed`` if there is one."""
+    said = log_densities(law, outcome)
+    kept = np.isfinite(said)
+    result: dict[str, Any] = {
+        "nll": -float(said[kept].mean()) if kept.any() else None,
+        "nll_left_out": int((~kept).sum()),
+    }
+    if closed is not None and kept.any() and np.isfinite(closed.scale).all():
+        result["nll_closed"] = -float(closed.log_density(outcome)[kept].mean())
+    return result
+
+
+def kolmogorov_smirnov(transform: Floats) -> float:
+    """Return the largest distance between the PIT's distribution and the uniform one."""
+    ordered, n = np.sort(transform), len(transform)
+    steps = np.arange(n + 1) / n
+    return float(max((steps[1:] - ordered).max(), (ordered - steps[:-1]).max()))
