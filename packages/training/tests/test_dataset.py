@@ -5,9 +5,11 @@ import pytest
 
 from marketgpt_core.errors import DataError
 from marketgpt_core.plugins import registry
+from marketgpt_core.testing import make_candles
 from marketgpt_models.covariates import Covariates
 from marketgpt_models.features import features_of, features_of_all
 from marketgpt_models.testing import example_spec
+from marketgpt_training.config import DisturbConfig
 from marketgpt_training.dataset import WindowDataset
 
 HORIZONS = (1, 5)
@@ -81,12 +83,12 @@ def test_no_target_in_the_part_is_an_error(features):
         WindowDataset(features, context=32, spec=SPEC, target_start=np.datetime64("2030-01-01", "ns"))
 
 
-def _with_covariates(candles, rate):
+def _with_covariates(candles, rate, noise=0.0, groups=("volatility", "recurrence")):
     tokenizer = registry("tokenizer").create("ohlc").fit(candles)
-    groups = ("volatility", "recurrence")
     features = list(features_of_all(tokenizer, candles, HORIZONS, Covariates(groups)).values())
     spec = SPEC.model_copy(update={"covariates": groups, "num_continuous": features[0].continuous.shape[1]})
-    return features, WindowDataset(features, context=32, spec=spec, withhold_rate=rate)
+    disturb = DisturbConfig(withhold_rate=rate, market_noise=noise)
+    return features, WindowDataset(features, context=32, spec=spec, disturb=disturb)
 
 
 def test_what_is_unknown_ahead_is_withheld_to_the_end_of_some_windows(candles):
@@ -105,6 +107,21 @@ def test_what_is_unknown_ahead_is_withheld_to_the_end_of_some_windows(candles):
         assert (cut[..., own:][..., unknown][differs] == 0).all()
         withheld, windows = withheld + int(differs.any(dim=1).sum()), windows + len(whole)
     assert 0.3 < withheld / windows < 0.7
+
+
+def test_the_market_is_blurred_in_training_and_nothing_else_is():
+    candles = make_candles(tuple("ABCDE"), num_candles=200)
+    _, clear = _with_covariates(candles, 0.0, groups=("volatility", "market"))
+    _, blurred = _with_covariates(candles, 0.0, noise=0.5, groups=("volatility", "market"))
+    pairs = list(zip(clear.epoch(8, seed=1, epoch=0), blurred.epoch(8, seed=1, epoch=0), strict=True))
+    noise = np.concatenate([(other["continuous"] - one["continuous"]).numpy() for one, other in pairs])
+    market = Covariates(("volatility", "market")).columns("market")
+    own = noise.shape[-1] - len(market)
+    assert not noise[..., :own].any()
+    assert not noise[..., own:][..., ~market].any()
+    assert noise[..., own:][..., market].std() == pytest.approx(0.5, rel=0.05)
+    # Half of it is the same over a window.
+    assert noise[..., own:][..., market].mean(axis=1).std() == pytest.approx(0.5 / np.sqrt(2), rel=0.1)
 
 
 def test_validation_withholds_nothing(candles):

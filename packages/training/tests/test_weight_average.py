@@ -12,6 +12,12 @@ def _linear(value):
     return module
 
 
+def _fail_inside(average, module):
+    with average.applied():
+        assert (module.weight < 3.0).all()
+        raise RuntimeError("in the block")
+
+
 def test_the_average_follows_the_weights_with_a_warm_decay():
     module = _linear(0.0)
     average = WeightAverage(module, 0.9)
@@ -33,9 +39,8 @@ def test_the_weights_come_back_when_the_block_fails():
     with torch.no_grad():
         module.weight.fill_(3.0)
     average.update()
-    with pytest.raises(RuntimeError, match="in the block"), average.applied():
-        assert (module.weight < 3.0).all()
-        raise RuntimeError("in the block")
+    with pytest.raises(RuntimeError, match="in the block"):
+        _fail_inside(average, module)
     assert (module.weight == 3.0).all()
 
 

@@ -69,6 +69,22 @@ class OptimConfig(Config):
     )
 
 
+class DisturbConfig(Config):
+    """How inputs are disturbed in training, and only there."""
+
+    market_noise: float = Field(
+        default=0.5,
+        ge=0,
+        description="standard deviation of noise on the market's state, of order one itself",
+    )
+    withhold_rate: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="share of windows where what paths do not know is withheld",
+    )
+
+
 class LoopConfig(Config):
     """How long and how much at a time."""
 
@@ -78,12 +94,6 @@ class LoopConfig(Config):
         default=None, ge=1, description="stop after so many steps, in the middle of an epoch if need be"
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
-    withhold_rate: float = Field(
-        default=0.3,
-        ge=0,
-        le=1,
-        description="share of windows in which the market's state is withheld from some row on",
-    )
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
 
 
@@ -93,6 +103,7 @@ class EvaluationConfig(Config):
     horizons: tuple[int, ...] = (1, 5, 10, 21, 42)
     every: int = Field(default=5, ge=1, description="forecast every so many sessions")
     num_samples: int = Field(default=200, ge=20)
+    recalibrate: bool = Field(default=True, description="put spreads right on the validation part first")
     forecaster: dict[str, Any] = Field(
         default_factory=dict, description="options of the model's forecaster, for example mix and num_passes"
     )
@@ -113,6 +124,7 @@ class TrainConfig(Config):
     engine: ComponentConfig = ComponentConfig(name="deepspeed")
     optim: OptimConfig = OptimConfig()
     loop: LoopConfig = LoopConfig()
+    disturb: DisturbConfig = DisturbConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from marketgpt_core.errors import DataError
 from marketgpt_models.base import InputSpec
-from marketgpt_models.covariates import Covariates
 from marketgpt_models.features import SeriesFeatures
 from marketgpt_training.base import Batch
+from marketgpt_training.config import DisturbConfig
+from marketgpt_training.disturbance import Disturbance
 
 
 class WindowDataset:
@@ -28,8 +29,7 @@ class WindowDataset:
         target_start: Only targets stamped at or after this count; None counts all.
         target_end: Only targets stamped before this count.
         spec: What the model is built for: ids of assets, and which inputs may be withheld.
-        withhold_rate: Share of training windows in which what is unknown ahead (the market's state) is
-            withheld from some row on, as it is while paths are generated; 0 for validation.
+        disturb: How inputs are disturbed in training; None for validation.
 
     Raises:
         DataError: when no target is left.
@@ -43,7 +43,7 @@ class WindowDataset:
         target_start: np.datetime64 | None = None,
         target_end: np.datetime64 | None = None,
         spec: InputSpec,
-        withhold_rate: float = 0.0,
+        disturb: DisturbConfig | None = None,
     ) -> None:
         usable = [one for one in features if len(one.time) > 1]
         if not usable:
@@ -57,9 +57,7 @@ class WindowDataset:
         self._horizon_z = np.concatenate([one.horizon_z for one in usable])
         self._tasks = np.concatenate([one.tasks for one in usable])
         self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
-        self._withhold_rate = withhold_rate
-        unknown_ahead = Covariates(spec.covariates).unknown_ahead
-        self._withheld = np.flatnonzero(unknown_ahead) + spec.num_continuous - len(unknown_ahead)
+        self._disturb = None if disturb is None else Disturbance(disturb, spec)
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
         self.num_targets = int(self._counts.sum())
         if not self.num_targets:
@@ -116,17 +114,9 @@ class WindowDataset:
             arrays["horizon_z"][row, :n] = np.where(counts[:, None], self._horizon_z[source], np.nan)
             arrays["tasks"][row, :n] = np.where(counts[:, None, None], self._tasks[source], -1)
             arrays["mask"][row, :n] = counts
-        if rng is not None:
-            self._withhold(arrays["continuous"], rng)
+        if rng is not None and self._disturb is not None:
+            self._disturb(arrays["continuous"], rng)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-    def _withhold(self, continuous_BTF: NDArray[np.float32], rng: np.random.Generator) -> None:
-        """Zero what is unknown ahead from some row on, in a share of the windows."""
-        if not self._withhold_rate or not len(self._withheld):
-            return
-        chosen = np.flatnonzero(rng.random(len(continuous_BTF)) < self._withhold_rate)
-        for row, first in zip(chosen, rng.integers(0, self.context, len(chosen)), strict=True):
-            continuous_BTF[row, first:, self._withheld] = 0.0
 
     def epoch(
         self, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1

@@ -24,6 +24,7 @@ from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.loop import Trainer, TrainingResult
 from marketgpt_training.model_card import model_card
 from marketgpt_training.observers import Observers, RunInfo
+from marketgpt_training.recalibrate import recalibrate
 from marketgpt_training.splits import Split, split_dates
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         tokenizer=tokenizer,
         spec=spec,
         variant=variant,
-        train=WindowDataset(train, context=context, spec=spec, withhold_rate=config.loop.withhold_rate),
+        train=WindowDataset(train, context=context, spec=spec, disturb=config.disturb),
         validation=WindowDataset(
             both,
             context=context,
@@ -203,7 +204,10 @@ def write_run(
     }
     write_json(folder / "training_summary.json", summary)
     write_text(folder / "model_card.md", model_card(config, prepared.candles, summary))
-    return Run.seal(folder, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
+    run = Run.seal(folder, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
+    return (
+        recalibrate(run, config, prepared.candles, prepared.split, clock=clock) if config.evaluation.recalibrate else run
+    )
 
 
 def train(

@@ -1,7 +1,7 @@
 """The exponential moving average of the weights: it is validated and kept while the raw weights train on.
 
-Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992; the warm-up of the decay is
-TensorFlow's ``ExponentialMovingAverage``.
+Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992; the warm-up of the decay
+is TensorFlow's ``ExponentialMovingAverage``.
 """
 
 from __future__ import annotations

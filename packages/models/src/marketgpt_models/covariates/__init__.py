@@ -92,6 +92,10 @@ class Covariates:
         flags = [not _group(name).KNOWN_AHEAD for name in self.groups for _ in _group(name).NAMES]
         return np.array(flags, dtype=bool)
 
+    def columns(self, group: str) -> NDArray[np.bool_]:
+        """Return which columns are a group's, shape (E,)."""
+        return np.array([name == group for name in self.groups for _ in _group(name).NAMES], dtype=bool)
+
     def of(self, candles: Candles, encoded: Mapping[str, TokenSeries]) -> dict[str, NDArray[np.float32]]:
         """Return the columns of every encoded symbol, (T, E) float32; row t was known at its candle's end.
 

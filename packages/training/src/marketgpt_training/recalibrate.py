@@ -1,0 +1,64 @@
+"""Putting a trained run's spreads right on its validation part, before its test part is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from marketgpt_core.files import write_json
+from marketgpt_core.run import Run
+from marketgpt_training.config import TrainConfig
+from marketgpt_training.evaluation.scores import realised
+
+if TYPE_CHECKING:
+    from marketgpt_core.candles import Candles
+    from marketgpt_core.clock import Clock
+    from marketgpt_training.splits import Split
+
+# Validation dates forecast from: beyond, overlapping horizons and markets that move together add little.
+_MOST_DATES = 100
+_FORECASTER_JSON = "forecaster.json"
+
+
+def recalibrate(
+    run: Run, config: TrainConfig, candles: Candles, split: Split, *, clock: Clock | None = None
+) -> Run:
+    """Forecast the validation part, fit the spreads, write ``forecaster.json`` and seal the run anew.
+
+    The file also holds the options forecasts are made with by default. A forecaster that does not say what
+    its forecasts are made of (a plugin's own) is left as it is.
+
+    Args:
+        run: Just trained.
+        config: Its configuration.
+        candles: All candles; those after the validation part are cut off here.
+        split: Its borders.
+        clock: Tells when.
+    """
+    from marketgpt_models.forecaster import GPTForecaster, load_forecaster
+    from marketgpt_models.recalibration import Recalibration
+
+    forecaster = load_forecaster(run.path, **config.evaluation.forecaster)
+    if not isinstance(forecaster, GPTForecaster):
+        return run
+    seen = candles.between(None, split.validation_end)
+    days = np.unique(np.concatenate([one.time for one in seen.values()]))
+    days = days[days >= split.validation_start]
+    made = forecaster.forecast(
+        seen,
+        horizons=config.evaluation.horizons,
+        as_of=list(days[:: max(1, -(-len(days) // _MOST_DATES))]),
+        num_samples=config.evaluation.num_samples,
+    )
+    # A symbol silent for the whole part still has a last candle, from before it.
+    made = made.rows(made.as_of >= split.validation_start)
+    fitted = Recalibration.fit(
+        made,
+        realised(made, seen),
+        [str(seen[symbol].category) for symbol in made.symbols],
+        mix=forecaster.config.mix,
+    )
+    content = {"options": config.evaluation.forecaster, "recalibration": fitted.to_json()}
+    write_json(run.path / _FORECASTER_JSON, content)
+    return Run.seal(run.path, data_fingerprint=run.data_fingerprint, clock=clock)
