@@ -61,3 +61,25 @@ def test_the_law_inside_bins_keeps_the_spread(fitted: OHLCTokenizer, candles: Ca
     channels = np.concatenate([one.channels for one in rows]).astype(np.float64)
     drawn = fitted.values(tokens, np.random.default_rng(0).random(tokens.shape))
     assert drawn.std(axis=0) == pytest.approx(channels.std(axis=0), rel=0.03)
+
+
+def test_volume_surprises_are_in_scale(candles: Candles) -> None:
+    """Fitted on the first half, the second half's surprises have a spread near one."""
+    middle = candles.start + (candles.end - candles.start) / 2  # type: ignore[operator]
+    training = candles.between(None, middle)
+    fitted = OHLCTokenizer(OHLCTokenizer.Config(volume_bins=32)).fit(training)
+    atom = fitted.bins[-1].atom
+    rows = [(fitted.encode(one), one.volume[1:]) for one in candles.values()]
+    tokens, values = (
+        np.concatenate([getattr(row, name)[:, -1] for row, _ in rows]) for name in ("tokens", "channels")
+    )
+    supplied = np.concatenate([volume for _, volume in rows]) > 0
+    assert (tokens[~supplied] == atom).all()
+    if not any(one.volume.any() for one in training.values()):
+        # fx never has a volume, the futures only later on: a channel of one token is all that was seen.
+        assert fitted.vocab_sizes[-1] == 1
+        return
+    # But for each symbol's first volume, which has nothing to be compared with.
+    assert (tokens[supplied] == atom).sum() <= len(candles)
+    later = np.concatenate([row.time >= middle for row, _ in rows]) & supplied & (tokens != atom)
+    assert 0.8 < values[later].std() < 1.25

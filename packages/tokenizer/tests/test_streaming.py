@@ -117,6 +117,17 @@ def test_the_running_mean_is_pandas(values: list[float], half_life: float, start
     assert mean.count == len(values)
 
 
+@pytest.mark.parametrize("half_life", [2.3, 7.3, 17.7, 40.1])
+def test_the_decay_is_pandas_own(half_life: float) -> None:
+    """2^(-1 / half-life) differs from it in the last bit at one of these, and a long mean shows it."""
+    values = np.random.default_rng(0).random(3_000)
+    mean = RunningMean.after(values[:1], half_life)
+    for value in values[1:].tolist():
+        mean = mean.step(value)
+    expected = exponential_mean(values, half_life)[-1]
+    assert mean.mean == (expected if EXACT else pytest.approx(expected, rel=1e-12))
+
+
 def test_what_does_not_follow_is_refused(fitted: OHLCTokenizer, candles: Candles) -> None:
     series = candles["AAA"]
     state, new = fitted.begin_stream(series[:300]), series[300:301]

@@ -116,7 +116,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """Write one JSON file that names :attr:`kind`; no pickle.
+        """Write a JSON file that names :attr:`kind`; arrays may lie beside it as safetensors; no pickle.
 
         Raises:
             RunError: when it cannot be written.
