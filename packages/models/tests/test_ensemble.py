@@ -1,8 +1,12 @@
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_models import load_forecaster
+from marketgpt_models.cli import ensemble as ensemble_command
 from marketgpt_models.ensemble import EnsembleForecaster, make_ensemble
 
 
@@ -60,6 +64,15 @@ def test_members_are_those_it_was_made_of(ensemble, tmp_path):
     Run.seal(copy, data_fingerprint="x")
     with pytest.raises(RunError, match="is the run"):
         load_forecaster(copy)
+
+
+def test_the_command_makes_one(runs, candles, tmp_path):
+    out = tmp_path / "made"
+    done = CliRunner().invoke(ensemble_command, [*map(str, runs[:2]), "--out", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.output)
+    assert made["members"] == 2
+    assert made["model_id"] == load_forecaster(out).model_id
 
 
 def test_one_run_is_no_ensemble(runs, tmp_path):

@@ -104,6 +104,25 @@ def forecast(
     _report(made, out, as_json=as_json)
 
 
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="New folder.")
+@json_option
+def ensemble(*, runs: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Put trained RUNs, usually of different seeds, into one that forecasts as their mixture.
+
+    The new folder holds copies: forecast and evaluate take it like any run. Disagreement between the runs
+    becomes epistemic spread.
+    """
+    from marketgpt_models.ensemble import make_ensemble
+
+    made = make_ensemble(runs, out)
+    if as_json:
+        print_json({"run": str(out), "model_id": f"ensemble-{made.id}", "members": len(runs)})
+        return
+    click.echo(f"wrote {out}: an ensemble of {len(runs)} runs, ensemble-{made.id}")
+
+
 def _integers(text: str, where: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
