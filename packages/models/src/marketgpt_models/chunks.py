@@ -60,5 +60,8 @@ def run_chunks(work: Callable[[Item], Result], items: Sequence[Item], *, paralle
     if not parallel:
         return [work(item) for item in items]
     workers = max(1, min(available_threads(), len(items)))
-    with _one_thread.hold(), ThreadPoolExecutor(workers, thread_name_prefix="marketgpt-paths") as pool:
-        return list(pool.map(work, items))
+    with _one_thread.hold():
+        if workers == 1:
+            return [work(item) for item in items]
+        with ThreadPoolExecutor(workers, thread_name_prefix="marketgpt-paths") as pool:
+            return list(pool.map(work, items))
