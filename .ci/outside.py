@@ -17,7 +17,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-SOURCE, NETWORK, STRATEGY, BROKEN = "sqlite", "ccxt", "consensus", "broken"
+SOURCE, NETWORK, STRATEGY, MODEL, BROKEN = "sqlite", "ccxt", "consensus", "tcn", "broken"
 BROKEN_DISTRIBUTION = "marketgpt-broken"
 REASON = "ModuleNotFoundError: No module named 'marketgpt_module_that_does_not_exist'"
 USER_ERROR = 2
@@ -71,6 +71,7 @@ def check_listing() -> None:
         ("data-source", SOURCE): "marketgpt-example-source",
         ("data-source", NETWORK): "marketgpt-example-ccxt",
         ("signal-strategy", STRATEGY): "marketgpt-example-strategy",
+        ("model", MODEL): "marketgpt-example-model",
     }
     for key, distribution in expected.items():
         assert key in found, f"{key} is not listed"
@@ -182,9 +183,28 @@ def check_strategy(folder: Path) -> None:
     assert {row["strategy"] for row in listed} == {STRATEGY}, listed
 
 
+def check_model(folder: Path) -> None:
+    """The example variant is listed with its size, trained and forecast with, by our commands."""
+    rows = {row["name"]: row for row in json.loads(marketgpt("models", "--json").stdout)}
+    assert rows[MODEL]["distribution"].startswith("marketgpt-example-model "), rows[MODEL]
+    assert rows[MODEL]["parameters"] < rows[MODEL]["presets"]["reduced"], rows[MODEL]
+    run, source = folder / "run", "synthetic:garch_t"
+    marketgpt(
+        "train",
+        *("--preset", "demo", "--source", source, "--no-evaluate", f"run_dir={run}"),
+        *('data.symbols=["SYN000", "SYN001"]', "data.start=2010-01-01", "engine.name=torch"),
+        *(f"model.name={MODEL}", "model.options={num_layers=3, dim=16, context=16}"),
+        *("split.train_until=2015-01-01", "split.validation_until=2016-01-01", "loop.max_epochs=1"),
+    )
+    asked = ("forecast", str(run), "SYN000", "--source", source, "--horizons", "1,5", "--samples", "20")
+    made = json.loads(marketgpt(*asked, "--json").stdout)
+    assert made["model_id"].startswith(f"{MODEL}-"), made["model_id"]
+    assert [row["horizon"] for row in made["forecasts"]] == [1, 5], made
+
+
 def check_conformance() -> None:
     """``plugins check`` runs the suites on what is installed, and they pass."""
-    for name in (SOURCE, NETWORK, STRATEGY):
+    for name in (SOURCE, NETWORK, STRATEGY, MODEL):
         done = marketgpt("plugins", "check", name)
         assert " passed" in done.stdout, done.stdout
         assert "failed" not in done.stdout, done.stdout
@@ -219,6 +239,7 @@ def main() -> None:
             f"source {SOURCE!r} gives candles": lambda: check_source(folder),
             f"source {NETWORK!r} knows its exchanges": check_network_source,
             f"strategy {STRATEGY!r} makes signals": lambda: check_strategy(folder),
+            f"model {MODEL!r} trains and forecasts": lambda: check_model(folder),
             "all pass their conformance suites": check_conformance,
             "strict and disabled": check_switches,
         }

@@ -1,0 +1,1 @@
+"""A model variant for MarketGPT from outside."""
