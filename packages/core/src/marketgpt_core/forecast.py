@@ -46,7 +46,8 @@ class Forecast:
             irreducible.
         epistemic: shape (N, H), float64: spread (standard deviation, log return) between the model's own
             opinions (dropout passes, ensemble members); what more data could reduce.
-        paths: shape (N, S, max horizon), float64, or None: sampled cumulative log returns by bar.
+        paths: shape (N, S, max horizon), float64, or None: sampled cumulative log returns of closes by bar.
+        path_highs, path_lows: same shape, or None: those of each bar's high and low.
         interval: Length of one bar.
         model_id: Identity of the model that made it.
         data_fingerprint: Identity of the candles it was made from.
@@ -65,6 +66,8 @@ class Forecast:
     model_id: str = ""
     data_fingerprint: str = ""
     paths: NDArray[np.float64] | None = field(default=None, repr=False)
+    path_highs: NDArray[np.float64] | None = field(default=None, repr=False)
+    path_lows: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n, h, q = len(self.symbols), len(self.horizons), len(self.levels)
@@ -88,8 +91,10 @@ class Forecast:
         return replace(
             self,
             symbols=tuple(self.symbols[i] for i in index),
-            paths=None if self.paths is None else self.paths[index],
             **{name: getattr(self, name)[index] for name in names},
+            paths=None if self.paths is None else self.paths[index],
+            path_highs=None if self.path_highs is None else self.path_highs[index],
+            path_lows=None if self.path_lows is None else self.path_lows[index],
         )
 
     def of(self, symbol: str) -> Forecast:
@@ -129,6 +134,40 @@ class Forecast:
         """
         edges = np.concatenate([[0.0], (self.levels[1:] + self.levels[:-1]) / 2, [1.0]])
         return np.asarray(self.quantiles @ np.diff(edges))
+
+    def value_at_risk(self, level: float = 0.05) -> NDArray[np.float64]:
+        """Return the loss exceeded with probability ``level``, (N, H), log return, a loss positive."""
+        from marketgpt_core.forecast_risk import value_at_risk
+
+        return value_at_risk(self, level)
+
+    def expected_shortfall(self, level: float = 0.05) -> NDArray[np.float64]:
+        """Return the mean loss in the worst ``level`` of cases, (N, H), log return, a loss positive."""
+        from marketgpt_core.forecast_risk import expected_shortfall
+
+        return expected_shortfall(self, level)
+
+    def probability_above(self, log_return: float) -> NDArray[np.float64]:
+        """Return the odds of a cumulative log return above ``log_return`` at each horizon, (N, H)."""
+        from marketgpt_core.forecast_risk import probability_above
+
+        return probability_above(self, log_return)
+
+    def probability_of_touch(self, log_return: float) -> NDArray[np.float64]:
+        """Return the odds that a high (below 0: a low) reaches ``log_return`` within each horizon, (N, H).
+
+        Raises:
+            DataError: when no paths were kept.
+        """
+        from marketgpt_core.forecast_risk import probability_of_touch
+
+        return probability_of_touch(self, log_return)
+
+    def plot(self, row: int = 0, *, candles: Candles | None = None) -> Any:  # noqa: ANN401 - plotly is an extra
+        """Return a fan chart of one pair as a plotly figure; ``candles`` add the closes before it."""
+        from marketgpt_core.forecast_plot import fan_chart
+
+        return fan_chart(self, row, candles)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per pair and horizon: symbol, as_of, horizon, p_up, epistemic, q001 ... q999.

@@ -42,7 +42,6 @@ def pooled(forecasts: Sequence[Forecast], *, model_id: str) -> Forecast:
     between = means.var(axis=0, ddof=1) if len(forecasts) > 1 else np.zeros_like(means[0])
     shape = first.quantiles.shape
     stacked = np.stack([one.quantiles.reshape(-1, shape[-1]) for one in forecasts])
-    paths = [one.paths for one in forecasts if one.paths is not None]
     return replace(
         first,
         quantiles=_mixture_quantiles(stacked, first.levels).reshape(shape),
@@ -50,8 +49,15 @@ def pooled(forecasts: Sequence[Forecast], *, model_id: str) -> Forecast:
         aleatoric=np.sqrt(np.mean([one.aleatoric**2 for one in forecasts], axis=0)),
         epistemic=np.sqrt(between + np.mean([one.epistemic**2 for one in forecasts], axis=0)),
         model_id=model_id,
-        paths=np.concatenate(paths, axis=1) if len(paths) == len(forecasts) else None,
+        paths=_side_by_side([one.paths for one in forecasts]),
+        path_highs=_side_by_side([one.path_highs for one in forecasts]),
+        path_lows=_side_by_side([one.path_lows for one in forecasts]),
     )
+
+
+def _side_by_side(paths: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    kept = [one for one in paths if one is not None]
+    return np.concatenate(kept, axis=1) if len(kept) == len(paths) else None
 
 
 def _check_same(first: Forecast, other: Forecast) -> None:
@@ -70,9 +76,9 @@ def _check_same(first: Forecast, other: Forecast) -> None:
 
 
 def _mixture_quantiles(stacked: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the quantiles (R, Q) of the mean of M laws, each given by quantiles: ``stacked`` is (M, R, Q)."""
+    """Return the quantiles (R, Q) of the mean of M laws, whose quantiles are ``stacked`` (M, R, Q)."""
     if len(stacked) == 1:
-        return stacked[0]
+        return np.asarray(stacked[0])
     rows = stacked.shape[1]
     result = np.empty((rows, len(levels)))
     for start in range(0, rows, _ROWS_A_CHUNK):
@@ -109,7 +115,7 @@ def distribution_at(
 def _tail(
     beyond: NDArray[np.float64], gap: NDArray[np.float64], masses: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mass further out than ``beyond`` the outermost quantile, whose own tail has ``masses[0]``."""
+    """Return the mass more than ``beyond`` outside the outermost quantile, which itself has ``masses[0]``."""
     rate = np.log(masses[1] / masses[0]) / np.maximum(gap, 1e-300)
     return np.asarray(masses[0] * np.exp(-np.maximum(beyond, 0.0) * rate))
 
