@@ -7,9 +7,9 @@ import pytest
 
 from marketgpt_core import DataError
 from marketgpt_core.testing import make_candles
+from marketgpt_core.variance import candle_variance
 from marketgpt_tokenizer.channels import log_channels
 from marketgpt_tokenizer.targets import NO_TARGET, classify, fit_edges, horizon_values
-from marketgpt_tokenizer.volatility import candle_variance
 
 
 def values_of(count: int, horizons: tuple[int, ...], seed: int = 0) -> np.ndarray:

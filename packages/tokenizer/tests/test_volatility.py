@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketgpt_tokenizer.volatility import CausalVolatility, candle_variance
+from marketgpt_core.variance import candle_variance
+from marketgpt_tokenizer.volatility import CausalVolatility
 
 
 def volatility(**changes: float) -> CausalVolatility:
@@ -20,16 +21,6 @@ def volatility(**changes: float) -> CausalVolatility:
         "sigma_ceiling": 1.0,
     }
     return CausalVolatility(**(options | changes))
-
-
-def test_the_variance_is_rogers_satchell_plus_gap_and_close_to_close() -> None:
-    open_, high, low, close, before = 101.0, 104.0, 99.0, 100.0, 100.5
-    u, d, c = np.log(high / open_), np.log(low / open_), np.log(close / open_)
-    gap = np.log(open_ / before)
-    expected = 0.5 * (u * (u - c) + d * (d - c) + gap**2) + 0.5 * np.log(close / before) ** 2
-    body, up, low_wick = c, np.log(high / max(open_, close)), np.log(min(open_, close) / low)
-    channels = (np.array([value]) for value in (gap, body, up, low_wick))
-    assert candle_variance(*channels)[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_on_a_random_walk_sigma_is_the_true_one() -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, FiniteFloat, field_validator
 
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.errors import DataError
+from marketgpt_core.variance import candle_variance
 from marketgpt_tokenizer import ohlc_file
 from marketgpt_tokenizer.bins import ChannelBins
 from marketgpt_tokenizer.channels import log_channels
@@ -23,7 +24,6 @@ from marketgpt_tokenizer.targets import (
     fit_edges,
     horizon_values,
 )
-from marketgpt_tokenizer.volatility import candle_variance
 
 _Horizon = Annotated[int, Field(ge=1, le=10_000)]
 

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from marketgpt_core.candles import Candles, CandleSeries
 from marketgpt_core.errors import DataError
 from marketgpt_core.tokens import TokenSeries, VolatilityState
+from marketgpt_core.variance import candle_variance
 from marketgpt_tokenizer import ohlc_file
 from marketgpt_tokenizer.base import Tokenizer
 from marketgpt_tokenizer.bins import NUM_KNOTS, BinLaws, ChannelBins
 from marketgpt_tokenizer.channels import CHANNELS, candles_of, log_channels
 from marketgpt_tokenizer.ohlc_config import OHLCConfig
 from marketgpt_tokenizer.streaming import EncodingState, begin_stream, encode_next
-from marketgpt_tokenizer.volatility import CausalVolatility, candle_variance
+from marketgpt_tokenizer.volatility import CausalVolatility
 from marketgpt_tokenizer.volume import VOLUME, CausalVolume, log_surprises
 
 

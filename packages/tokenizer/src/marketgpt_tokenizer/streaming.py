@@ -18,8 +18,9 @@ from marketgpt_core.candles import FIELDS, CandleSeries
 from marketgpt_core.errors import DataError
 from marketgpt_core.times import iso
 from marketgpt_core.tokens import TokenSeries
+from marketgpt_core.variance import candle_variance
 from marketgpt_tokenizer.channels import log_channels
-from marketgpt_tokenizer.volatility import candle_variance, exponential_mean
+from marketgpt_tokenizer.volatility import exponential_mean
 from marketgpt_tokenizer.volume import CausalVolume, log_surprises, off_zero
 
 if TYPE_CHECKING:

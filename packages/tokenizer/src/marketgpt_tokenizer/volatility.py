@@ -1,10 +1,6 @@
 """The causal scale of returns: how large the next candle's moves are expected to be, from candles before it.
 
-Variance proxy of one candle: half of Rogers-Satchell plus squared gap, half of the squared close-to-close
-return. Rogers and Satchell (1991), "Estimating variance from high, low and closing prices": with u, d, c the
-logs of high, low, close over open, u (u - c) + d (d - c). In body b, upper wick w and lower wick l this is
-w (w + |b|) + l (l + |b|).
-
+It is made of what each candle speaks for, :func:`marketgpt_core.variance.candle_variance`.
 The averages are exponential with normalised weights (as pandas' ``ewm(adjust=True)``): started with the first
 candle alone, the slow one would hang on to that candle for a year.
 """
@@ -18,15 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from marketgpt_core.tokens import VolatilityState
-
-
-def candle_variance(
-    gap: NDArray[np.float64], body: NDArray[np.float64], up: NDArray[np.float64], low: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the per-bar variance each candle speaks for; same shape, in the channels' unit squared."""
-    size = np.abs(body)
-    rogers_satchell = up * (up + size) + low * (low + size)
-    return 0.5 * (rogers_satchell + gap * gap) + 0.5 * (gap + body) ** 2
 
 
 def exponential_mean(values: NDArray[np.float64], half_life_bars: float) -> NDArray[np.float64]:
