@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,11 @@ def test_shapes_cannot_be_changed_and_bring_nothing_heavy():
         "assert not {'torch', 'pydantic', 'numpy'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_readme_tells_the_shapes_as_they_are():
+    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    for name, one in SHAPES.items():
+        size = registry("model").create(one.variant, one.options).num_parameters(typical_spec())
+        given = [one.options[key] for key in ("num_layers", "dim", "num_heads", "context")]
+        assert f"| {name} | {' | '.join(map(str, given))} | {size:,} |" in lines

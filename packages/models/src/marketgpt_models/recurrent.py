@@ -126,9 +126,8 @@ class RecurrentDecoder(NetworkDecoder):
         self.dropouts = [copy.copy(one) for one in module.dropouts]
 
     def path_bytes(self, num_steps: int) -> int:  # noqa: ARG002 - the protocol's
-        """Return what one path takes in the cache, whatever its length."""
-        config = self.module.network_config
-        return 8 * config.dim * len(self.module.layers)
+        """Return what one path takes in the cache, whatever its length: two states a layer at most."""
+        return 4 * 2 * self.module.network_config.dim * len(self.module.layers)
 
     def begin(
         self,
