@@ -13,12 +13,14 @@ def lazy_front(
 
     Args:
         package: The package's ``__name__``.
-        home: Submodule of each public name, relative to the package.
+        home: Submodule of each public name, relative to the package, or ``:`` and a module elsewhere.
     """
 
     def getattribute(name: str) -> object:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{home[name]}"), name)
+        place = home[name]
+        module = place.removeprefix(":") if place.startswith(":") else f"{package}.{place}"
+        return getattr(import_module(module), name)
 
     return getattribute, lambda: sorted(home)

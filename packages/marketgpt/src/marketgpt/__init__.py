@@ -12,9 +12,15 @@ from marketgpt_core.lazy import lazy_front
 if TYPE_CHECKING:
     from marketgpt.demo import DemoResult, run_demo
     from marketgpt.serve import create_application
+    from marketgpt_models.pretrained import Forecaster
 
-_HOME = {"DemoResult": "demo", "create_application": "serve", "run_demo": "demo"}
+_HOME = {
+    "DemoResult": "demo",
+    "Forecaster": ":marketgpt_models.pretrained",
+    "create_application": "serve",
+    "run_demo": "demo",
+}
 
-__all__ = ["DemoResult", "create_application", "run_demo"]
+__all__ = ["DemoResult", "Forecaster", "create_application", "run_demo"]
 
 __getattr__, __dir__ = lazy_front(__name__, _HOME)
