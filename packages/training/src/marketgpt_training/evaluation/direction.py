@@ -31,13 +31,16 @@ def direction_scores(p_up: Floats, pairs: Pairs) -> dict[str, Any]:
     reliability = reliability_bins(p_up, is_up)
     weights = np.array([row["count"] for row in reliability]) / len(p_up)
     gaps = np.array([abs(row["forecast"] - row["observed"]) for row in reliability])
+    right = ((p_up > _COIN) == (is_up > 0)).astype(np.float64)
+    error = pairs.blocks.clustered_variance(right) ** 0.5
     return {
         "brier": float(np.mean((p_up - is_up) ** 2)),
         "brier_parts": brier_parts(p_up, is_up),
         "ece": float((weights * gaps).sum()),
         "ece_floor": _ece_floor(p_up, is_up, pairs),
         "auc": auc(p_up, is_up),
-        "direction_accuracy": float(np.mean((p_up > _COIN) == (is_up > 0))),
+        "direction_accuracy": float(right.mean()),
+        "direction_standard_error": error if np.isfinite(error) else None,
         "always_up_accuracy": float(is_up.mean()),
         "beside_always_up": beside_always_up(p_up > _COIN, is_up > 0, pairs),
         "reliability": reliability,

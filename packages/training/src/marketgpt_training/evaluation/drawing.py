@@ -57,13 +57,13 @@ th:first-child, td:first-child, .prose th:last-child, .prose td:last-child { tex
 Cells = Sequence[object]
 
 
-def figure_div(figure: go.Figure, name: str) -> str:
+def figure_div(figure: go.Figure, name: str, *, mode_bar: bool = True) -> str:
     """Return a figure as a div of a page that holds plotly's script already."""
     text: str = figure.to_html(
         full_html=False,
         include_plotlyjs=False,
         div_id=name,
-        config={"displaylogo": False, "responsive": True},
+        config={"displaylogo": False, "responsive": True} | ({} if mode_bar else {"displayModeBar": False}),
     )
     return text
 

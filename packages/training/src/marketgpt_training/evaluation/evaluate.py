@@ -22,6 +22,7 @@ from marketgpt_training.evaluation.baselines import (
 )
 from marketgpt_training.evaluation.bootstrap import INTERVAL_LEVEL
 from marketgpt_training.evaluation.comparisons import against, by_category, by_quarter
+from marketgpt_training.evaluation.leaks import suspicions
 from marketgpt_training.evaluation.pairs import Pairs
 from marketgpt_training.evaluation.quantile_law import QuantileLaw
 from marketgpt_training.evaluation.scores import crps, horizon_scores, log_densities, realised
@@ -165,6 +166,7 @@ def evaluate(
         "baseline_paths": BASELINE_PATHS,
         "baseline_fits": {name: one.counts for name, one in baselines.items() if one.counts},
         "interval_level": INTERVAL_LEVEL,
+        "suspicions": suspicions(by_horizon),
         "horizons": by_horizon,
     }
     on_stage("tokens")

@@ -68,7 +68,6 @@ def forest_figure(results: Results, *, section: str = "", key: str = "crps_ratio
         cols=max(len(parts), 1), shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=titles
     )
     for column, part in enumerate(parts.values(), start=1):
-        figure.add_vline(x=1.0, line={"color": INK, "width": 1, "dash": "dot"}, row=1, col=column)
         for name, one in reversed(part.items()):
             colour = _VERDICT_COLOURS[one["verdict"]]
             figure.add_scatter(
@@ -81,6 +80,8 @@ def forest_figure(results: Results, *, section: str = "", key: str = "crps_ratio
                 hovertemplate=f"{one[key]:.4f} [{one['low']:.4f}, {one['high']:.4f}]<extra></extra>",
                 row=1, col=column,
             )  # fmt: skip
+        # Plotly leaves panels out that hold nothing yet.
+        figure.add_vline(x=1.0, line={"color": INK, "width": 1, "dash": "dot"}, row=1, col=column)
     rows = max((len(part) for part in parts.values()), default=1)
     return _styled(figure, height=130 + 34 * rows, margin={"l": 150, "r": 20, "t": 40, "b": 40})
 

@@ -21,6 +21,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>@@TITLE@@</title>
 <style>@@CSS@@
+details { margin-top: 8px; } summary { cursor: pointer; color: #2f5fd0; font-size: 14px; }
 .better { color: #12855c; font-weight: 600; } .worse { color: #c0392b; font-weight: 600; }
 </style>
 <script>@@PLOTLY@@</script>
@@ -28,13 +29,13 @@ _PAGE = """<!doctype html>
 <body><main>
 <h1>@@TITLE@@</h1>
 <p class="muted">@@INTRO@@</p>
-
+@@SUSPICIONS@@
 <section><h2>Density: CRPS against the baselines</h2>
 <p>@@VERDICTS@@</p>
 <p class="muted">CRPS of the model over that of the baseline, with 90% intervals from a bootstrap of whole dates in blocks.
 Left of the dotted line the model is better; green and red where the interval excludes 1, grey where nothing is settled.</p>
 @@FOREST@@
-@@DENSITY@@</section>
+<details><summary>all numbers</summary>@@DENSITY@@</details></section>
 
 <section><h2>Skill as time goes on</h2>
 <p class="muted">CRPS over that of GARCH(1,1)-t by quarter of the forecast's date; below 1 the model is better.</p>
@@ -47,21 +48,21 @@ is under 1.5 points.</p>
 <p class="muted">Probability integral transform: flat if calibrated; a hump in the middle means intervals too wide, a valley
 too narrow, a slope a bias.</p>
 @@PIT@@
-@@CALIBRATION@@</section>
+<details><summary>all numbers</summary>@@CALIBRATION@@</details></section>
 
 <section><h2>Calibration: P(up)</h2>
 <p class="muted">On the dotted line what the model calls 60% happens 60% of the time. The level line is the share of rises,
 what always saying up gets right. ECE stands beside what a perfectly calibrated forecast of as many, equally
 dependent pairs would show by chance.</p>
 @@RELIABILITY@@
-@@DIRECTION@@</section>
+<details><summary>all numbers</summary>@@DIRECTION@@</details></section>
 
 <section><h2>Volatility</h2>
 <p class="muted">QLIKE of each variance forecast against realised range variance, over that of GARCH(1,1)-t: lower is better.
 Log-HAR forecasts variance only.</p>
 @@QLIKE@@
 @@QLIKE_FOREST@@
-@@VOLATILITY@@</section>
+<details><summary>all numbers</summary>@@VOLATILITY@@</details></section>
 
 <section><h2>By market</h2>
 <p class="muted">CRPS ratios with 90% intervals, and what the 90% interval covers.</p>
@@ -92,13 +93,16 @@ def evaluation_page(results: Results) -> str:
         "QLIKE": figures.qlike_figure(results),
         "QLIKE_FOREST": figures.forest_figure(results, section="volatility", key="qlike_ratio"),
     }
-    values = {name: figure_div(figure, name.lower()) for name, figure in drawn.items()}
+    values = {name: figure_div(figure, name.lower(), mode_bar=False) for name, figure in drawn.items()}
     symbols = results["symbols"]
     values |= {
         "TITLE": html.escape(f"Evaluation of {results['model_id']}"),
         "INTRO": html.escape(
             f"{len(symbols):,} symbols, {results['forecasts']:,} forecasts at every {results['every_sessions']} "
             f"sessions from {results['from']} to {results['to']}."
+        ),
+        "SUSPICIONS": "".join(
+            f"<p class='worse'>Suspicious: {html.escape(one)}</p>" for one in results.get("suspicions", ())
         ),
         "VERDICTS": _verdicts(results),
         "DENSITY": _density(results),

@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 _SHORT = {
     "random_walk": "/walk", "ewma_normal": "/EWMA", "ewma_fhs": "/FHS", "garch_t": "/GARCH", "gjr_t": "/GJR",
@@ -21,7 +22,7 @@ def results_tables(results: Mapping[str, Any]) -> Group:
     tables = [_density(results), _calibration(results), _volatility(results), _direction(results)]
     if "tokens" in results:
         tables.append(_tokens(results["tokens"]))
-    parts: list[Any] = []
+    parts: list[Any] = [Text(f"suspicious: {one}", style="bold red") for one in results.get("suspicions", ())]
     for table in tables:
         parts += [table, ""]
     return Group(*parts)
