@@ -5,13 +5,13 @@ years, which no arm was fitted on. Three questions, each a run of its own::
 
     uv run python benchmarks/model_quality.py layouts --data ../shared/data
     uv run --with matplotlib python benchmarks/model_quality.py sizes --data ../shared/data --out sizes.svg
-    uv run --with matplotlib python benchmarks/model_quality.py symbols --data ../shared/data --out symbols.svg
+    uv run --with matplotlib python benchmarks/model_quality.py symbols --data ../shared/data --out names.svg
 
 ``layouts``: chained, parallel and flattened heads on one trunk. The chained ones should be 0.1 nat a candle
-better than the parallel ones: given gap and body, the wicks are not independent of each other. ``sizes``: the
-ladder of presets at equal candles. ``symbols``: 20, 100 and 400 symbols at equal steps, so that fewer are seen
-more often; each arm has bins of its own, so all are judged by density, in nats of log return, on the same twenty
-symbols, which every arm trains on.
+better than the parallel ones: given gap and body, the wicks are not independent of each other. ``sizes``:
+the ladder of presets at equal candles. ``symbols``: 20, 100 and 400 symbols at equal steps, so that fewer are
+seen more often; each arm has bins of its own, so all are judged by density, in nats of log return, on the
+same twenty symbols, which every arm trains on.
 """
 
 from __future__ import annotations

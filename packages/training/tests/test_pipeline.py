@@ -33,8 +33,8 @@ def trained(tmp_path_factory, candles, tiny_values):
 def test_a_run_folder_has_what_the_design_lists(trained):
     names = set(trained.manifest["files"])
     assert names == {
-        "config.toml", "forecaster.json", "model.json", "model.safetensors", "model_card.md", "tokenizer.json",
-        "training_summary.json",
+        "config.toml", "forecaster.json", "model.json", "model.safetensors", "model_card.md",
+        "tokenizer.json", "training_summary.json",
     }  # fmt: skip
     assert (trained.path / "metrics.jsonl").is_file()
     assert Run.open(trained.path).id == trained.id

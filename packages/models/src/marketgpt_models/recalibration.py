@@ -24,7 +24,7 @@ ALL = "all"
 _LEAST, _MOST = 0.5, 2.0
 # Independent dates that weigh as much as the belief in 1.
 _PRIOR_DATES = 20.0
-_LEAST_ROWS = 500
+_LEAST_ROWS = 200
 _GRID = np.linspace(np.log(_LEAST), np.log(_MOST), 139)
 
 

@@ -205,9 +205,9 @@ def write_run(
     write_json(folder / "training_summary.json", summary)
     write_text(folder / "model_card.md", model_card(config, prepared.candles, summary))
     run = Run.seal(folder, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
-    return (
-        recalibrate(run, config, prepared.candles, prepared.split, clock=clock) if config.evaluation.recalibrate else run
-    )
+    if config.evaluation.recalibrate:
+        run = recalibrate(run, config, prepared.candles, prepared.split, clock=clock)
+    return run
 
 
 def train(

@@ -24,7 +24,7 @@ class WeightAverage:
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
-        self._parameters = [one for one in module.parameters() if one.requires_grad]
+        self._parameters: list[Tensor] = [one for one in module.parameters() if one.requires_grad]
         self._decay = decay
         self._steps = 0
         self._average: list[Tensor] = [one.detach().clone() for one in self._parameters] if decay else []
