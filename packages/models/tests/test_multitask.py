@@ -4,6 +4,8 @@ import torch
 
 from marketgpt_core import ConfigError, DataError, Run, registry
 from marketgpt_models import features_of, load_forecaster, save_model
+from marketgpt_models.covariates import Covariates
+from marketgpt_models.features import features_of_all
 from marketgpt_models.heads import QuantileHead, TaskHead
 from marketgpt_models.losses import pinball_loss, task_losses
 from marketgpt_models.multitask_variant import QUANTILE_LEVELS
@@ -226,3 +228,10 @@ def test_what_cannot_be_asked_is_named(forecaster, candles):
         forecaster.quantiles(candles, as_of=[])
     with pytest.raises(DataError, match="needs 9 candles"):
         forecaster.tasks(candles, as_of=["2015-01-05"])
+
+
+def test_targets_of_other_horizons_are_refused_in_one_line(target_tokenizer, candles):
+    made = features_of_all(target_tokenizer, candles, HORIZONS, Covariates(()))
+    assert made["AAA"].tasks.shape == (159, 2, 3)
+    with pytest.raises(ConfigError, match=r"targets are \[1, 3\] bars ahead, the model's \[1, 5\]"):
+        features_of_all(target_tokenizer, candles, (1, 5), Covariates(()))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketgpt_core.candles import Candles
+from marketgpt_core.errors import ConfigError
 from marketgpt_core.symbols import Category
 from marketgpt_core.tokens import TargetTokenizer, Tokenizer, TokenSeries
 from marketgpt_models.calendar import CALENDAR_NAMES, CALENDAR_SIZES, bar_of, calendar_after, next_time
@@ -146,10 +147,18 @@ def features_of_all(
         candles: All that is known of the markets: covariates are made of all of it.
         horizons: Bars ahead of the direct targets; a tokenizer's further targets have the same.
         covariates: Which.
+
+    Raises:
+        ConfigError: when the tokenizer's targets are of other horizons.
     """
     encoded = {one.symbol: tokenizer.encode(one) for one in candles.values() if len(one) > 1}
     beside = covariates.of(candles, encoded)
     aims = tokenizer if isinstance(tokenizer, TargetTokenizer) and len(horizons) else None
+    if aims is not None and tuple(aims.horizons) != tuple(horizons):
+        raise ConfigError(
+            f"the tokenizer's targets are {list(aims.horizons)} bars ahead, the model's {list(horizons)}: "
+            "give tokenizer.options.horizons and horizons alike"
+        )
     return {
         symbol: features_of(
             series,
