@@ -83,7 +83,7 @@ def test_a_symbol_alone_gets_what_it_gets_in_company(forecaster, candles):
 
 def test_small_blocks_change_nothing(forecaster, candles, monkeypatch):
     made = forecast(forecaster, candles)
-    monkeypatch.setattr("marketgpt_models.forecaster._ROWS_A_BLOCK", 2)
+    monkeypatch.setattr("marketgpt_models.forecast_rows._ROWS_A_BLOCK", 2)
     same(forecast(forecaster, candles), made, rtol=1e-6, atol=1e-8)
 
 

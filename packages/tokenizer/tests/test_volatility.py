@@ -51,12 +51,12 @@ def test_stepping_agrees_with_the_whole_series(variances: list[float], fast: flo
     one = volatility(fast_half_life_bars=fast, slow_half_life_bars=slow)
     values = np.array(variances)
     _, next_sigma, slow_sigma = one.scales(values)
-    state = one.begin(values[:0])
+    state = one.begin_at(values, np.array([0]))
     for row, value in enumerate(values):
         state = one.advance(state, np.array([value]))
         assert one.scale(state.fast, state.count)[0] == pytest.approx(next_sigma[row], rel=1e-12)
         assert one.scale(state.slow, state.count)[0] == pytest.approx(slow_sigma[row], rel=1e-12)
-    whole = one.begin(values)
+    whole = one.begin_at(values, np.array([len(values)]))
     assert whole.count.tolist() == state.count.tolist() == [len(values)]
     assert whole.fast[0] == pytest.approx(state.fast[0], rel=1e-12)
 
@@ -65,7 +65,7 @@ def test_stepping_agrees_after_years() -> None:
     values = np.random.default_rng(1).pareto(3.0, 5_000) * 1e-4
     one = volatility()
     _, next_sigma, slow_sigma = one.scales(values)
-    state = one.begin(values[:10])
+    state = one.begin_at(values, np.array([10]))
     for value in values[10:]:
         state = one.advance(state, np.array([value]))
     assert one.scale(state.fast, state.count)[0] == pytest.approx(next_sigma[-1], rel=1e-12)

@@ -148,6 +148,10 @@ class Tokenizer(Protocol):
         """Return the state of one path (N = 1) after the last candle of the series."""
         ...
 
+    def begin_at(self, series: CandleSeries, ends: NDArray[np.integer]) -> VolatilityState:
+        """Return the states of N paths, each after the first ``ends[n]`` candles of the series, >= 1."""
+        ...
+
     def sigma(self, state: VolatilityState) -> NDArray[np.float64]:
         """Return the scale of each path's next candle, shape (N,), > 0."""
         ...

@@ -126,12 +126,13 @@ class Histories:
         groups = Covariates(self.spec.covariates)
         features: list[SeriesFeatures] = []
         owners, last_rows, identities = [], [], []
-        calendars, covariates = [], []
+        calendars, covariates, states = [], [], []
         for series, group in _by_series(rows):
             cut, first = _last_rows(self.features[series.symbol], group, context)
             owners += [len(features)] * len(group)
             identities += [self.spec.identity(series.symbol, series.category)] * len(group)
             # The first candle of a series has no row of tokens.
+            states.append(self.tokenizer.begin_at(series, np.array([row.candle_row + 1 for row in group])))
             token_rows = np.array([row.candle_row - 1 for row in group], dtype=np.int64)
             last_rows.append(token_rows - first)
             features.append(cut)
@@ -149,9 +150,7 @@ class Histories:
             category=category,
             calendar_ahead=np.concatenate(calendars),
             covariates_ahead=np.concatenate(covariates),
-            state=VolatilityState.concatenated(
-                [self.tokenizer.begin(row.series[: row.candle_row + 1]) for row in rows]
-            ),
+            state=VolatilityState.concatenated(states),
             seeds=np.array([row_seed(seed, row.series.symbol, row.as_of) for row in rows], dtype=np.int64),
         )
 

@@ -98,6 +98,10 @@ class Tokenizer(ABC):
     def begin(self, series: CandleSeries) -> VolatilityState:
         """Return the state of one path (N = 1) after the last candle of the series."""
 
+    def begin_at(self, series: CandleSeries, ends: NDArray[np.integer]) -> VolatilityState:
+        """Return the states of N paths, each after the first ``ends[n]`` candles of the series, >= 1."""
+        return VolatilityState.concatenated([self.begin(series[: int(end)]) for end in ends])
+
     @abstractmethod
     def sigma(self, state: VolatilityState) -> NDArray[np.float64]:
         """Return the scale of each path's next candle, shape (N,), > 0."""

@@ -280,10 +280,15 @@ class OHLCTokenizer(Tokenizer):
 
     def begin(self, series: CandleSeries) -> VolatilityState:
         """Return the state of one path after the last candle of the series."""
-        if not len(series):
+        return self.begin_at(series, np.array([len(series)]))
+
+    def begin_at(self, series: CandleSeries, ends: NDArray[np.integer]) -> VolatilityState:
+        """Return the states of N paths, each after the first ``ends[n]`` candles of the series."""
+        if not np.all(ends > 0):
             raise DataError(f"{series.symbol}: no candles to begin a path after")
-        state = self.volatility.begin(candle_variance(*log_channels(series)))
-        return state if self.volume is None else replace(state, volume=self.volume.begin(series.volume))
+        state = self.volatility.begin_at(candle_variance(*log_channels(series)), ends - 1)
+        volume = None if self.volume is None else self.volume.begin_at(series.volume, ends)
+        return replace(state, volume=volume)
 
     def sigma(self, state: VolatilityState) -> NDArray[np.float64]:
         """Return the scale of each path's next candle, shape (N,)."""

@@ -172,6 +172,16 @@ class TokenizerConformance:
         assert encoded.sigma[-40:] == pytest.approx(np.array(sigmas), rel=1e-9)
         assert encoded.slow_sigma[-40:] == pytest.approx(np.array(slows), rel=1e-9)
 
+    def test_many_beginnings_of_a_series(self, fitted: Tokenizer, candles: Candles) -> None:
+        """begin_at gives, for each count of candles, what begin gives of these alone, to the last bit."""
+        series, ends = candles["AAA"], np.array([1, 2, 300, 59, 300])
+        together = fitted.begin_at(series, ends)
+        assert len(together) == len(ends)
+        for number, end in enumerate(ends):
+            alone = fitted.begin(series[:end])
+            assert fitted.sigma(together)[number] == fitted.sigma(alone)[0]
+            assert fitted.slow_sigma(together)[number] == fitted.slow_sigma(alone)[0]
+
     def test_paths_are_independent(self, fitted: Tokenizer, candles: Candles) -> None:
         """N paths advanced together equal each advanced alone."""
         starts = [fitted.begin(candles[name]) for name in ("AAA", "BBB")]

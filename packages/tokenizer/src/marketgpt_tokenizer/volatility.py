@@ -101,13 +101,12 @@ class CausalVolatility:
         sigma[1:] = self.scale(fast, count)
         return sigma[:-1], sigma[1:], self.scale(slow, count)
 
-    def begin(self, variance: NDArray[np.float64]) -> VolatilityState:
-        """Return the state of one path after candles of these variances, shape (T,), T >= 0."""
-        if not len(variance):
-            return VolatilityState(fast=np.zeros(1), slow=np.zeros(1), count=np.zeros(1, dtype=np.int64))
-        fast, slow = self.averages(variance)
-        count = np.array([len(variance)], dtype=np.int64)
-        return VolatilityState(fast=fast[-1:].copy(), slow=slow[-1:].copy(), count=count)
+    def begin_at(self, variance: NDArray[np.float64], counts: NDArray[np.integer]) -> VolatilityState:
+        """Return the states of N paths, each after the first ``counts[n]`` of the variances (T,), >= 0."""
+        count = np.asarray(counts, dtype=np.int64)
+        # Nothing was seen after no candle: the averages are zero, and weigh nothing.
+        fast, slow = (np.concatenate([[0.0], average])[count] for average in self.averages(variance))
+        return VolatilityState(fast=fast, slow=slow, count=count)
 
     def advance(self, state: VolatilityState, variance: NDArray[np.float64]) -> VolatilityState:
         """Return the state after one more candle a path, of variance of shape (N,)."""

@@ -82,6 +82,10 @@ class CausalVolume:
         average = exponential_mean(squares, self.scale_half_life_bars)[-1] if len(squares) else 0.0
         return np.array([[level, average, len(logs)]])
 
+    def begin_at(self, volume: NDArray[np.float64], ends: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the states (N, 3) of paths that begin after the first ``ends[n]`` volumes each."""
+        return np.concatenate([self.begin(volume[:end]) for end in ends])
+
     def advance(self, state: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the state (N, 3) after one more candle a path, of values (N,) in units of the scale."""
         level, average, count = state.T
