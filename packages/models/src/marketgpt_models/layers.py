@@ -9,13 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from marketgpt_models.fused import NORM_EPS, TurnedUnit, UnitMeanSquare, fuses
+
 _ROTARY_BASE = 10_000.0
-NORM_EPS = 1e-6
 
 
-def rms_norm(width: int) -> nn.RMSNorm:
-    """Return an RMSNorm (Zhang & Sennrich 2019)."""
-    return nn.RMSNorm(width, eps=NORM_EPS)
+class RMSNorm(nn.RMSNorm):
+    """RMSNorm (Zhang & Sennrich 2019), on a CPU in a few passes over memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (..., D) with mean square 1, times the weight."""
+        if fuses(x):
+            unit: Tensor = UnitMeanSquare.apply(x)
+            return unit * self.weight
+        return super().forward(x)
+
+
+def rms_norm(width: int) -> RMSNorm:
+    """Return the norm of a stream of ``width``."""
+    return RMSNorm(width, eps=NORM_EPS)
 
 
 class HeldDropout(nn.Module):
@@ -77,6 +89,13 @@ def rotate(x_THE: Tensor, cos_TR: Tensor, sin_TR: Tensor) -> Tensor:
     return torch.cat((first * cos_T1R - second * sin_T1R, second * cos_T1R + first * sin_T1R), dim=-1)
 
 
+def turned_unit(x_THE: Tensor, cos_TR: Tensor, sin_TR: Tensor) -> Tensor:
+    """Return x (..., T, H, E) with mean square 1, rotated."""
+    if fuses(x_THE):
+        return TurnedUnit.apply(x_THE, cos_TR, sin_TR)  # type: ignore[no-any-return]
+    return rotate(F.rms_norm(x_THE, x_THE.shape[-1:], eps=NORM_EPS), cos_TR, sin_TR)
+
+
 class Attention(nn.Module):
     """Causal self-attention with rotary positions and normalised queries and keys.
 
@@ -104,9 +123,7 @@ class Attention(nn.Module):
         """Return queries (B, T, H, E), keys and values (B, T, KV heads, E), positions applied."""
         q = self.query(x_BTD).unflatten(-1, (self.num_heads, self.head_width))
         k, v = self.key_value(x_BTD).unflatten(-1, (2 * self.num_kv_heads, self.head_width)).chunk(2, dim=-2)
-        q = rotate(F.rms_norm(q, q.shape[-1:], eps=NORM_EPS) * self.gain[:, None], cos_TR, sin_TR)
-        k = rotate(F.rms_norm(k, k.shape[-1:], eps=NORM_EPS), cos_TR, sin_TR)
-        return q, k, v
+        return turned_unit(q, cos_TR, sin_TR) * self.gain[:, None], turned_unit(k, cos_TR, sin_TR), v
 
     def mix(self, q_BTHE: Tensor, k_BTHE: Tensor, v_BTHE: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (B, T, H * E): causal attention, or attention where ``mask`` (B, 1, T, T) is True."""
