@@ -29,6 +29,7 @@ from marketgpt_models.covariates import Covariates
 from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
 from marketgpt_models.features import features_of_all
 from marketgpt_models.forecast_rows import ForecastRow, Histories, blocks_of, rows_to_forecast
+from marketgpt_models.forecaster_file import read_forecaster_file
 from marketgpt_models.horizon_bins import HorizonBins
 from marketgpt_models.mixing import LEVELS, HeadLaw, Summary, mixed, summary_of_paths
 from marketgpt_models.recalibration import Recalibration
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from marketgpt_models.scoring import TokenScores
 
 TOKENIZER_JSON = "tokenizer.json"
-FORECASTER_JSON = "forecaster.json"
 
 
 def load_forecaster(path: Path | str, **options: Any) -> Forecaster:  # noqa: ANN401 - of the variant's own forecaster
@@ -135,7 +135,7 @@ class GPTForecaster:
             ConfigError: for an option that does not exist or does not fit.
         """
         run = run if isinstance(run, Run) else Run.open(run)
-        own, recalibration = read_forecaster_json(run)
+        own, recalibration = read_forecaster_file(run)
         config = load_config(cls.Config, {**own, **options}, where="the forecaster's options")
         for name in ("model.json", "model.safetensors"):
             run.file(name)
@@ -227,9 +227,20 @@ class GPTForecaster:
         return fitted.apply(made, categories)
 
     def token_scores(
-        self, candles: Candles, *, start: Moment | None = None, end: Moment | None = None
+        self,
+        candles: Candles,
+        *,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        symbols: Sequence[str] | None = None,
     ) -> TokenScores:
         """Say how likely the tokens were that came, of candles stamped ``start <= time < end``.
+
+        Args:
+            candles: History and what came, also of symbols that only tell what state the market is in.
+            start: First stamp scored.
+            end: First stamp left out.
+            symbols: Which to score; None means all.
 
         Raises:
             DataError: when there is no candle to score.
@@ -244,7 +255,11 @@ class GPTForecaster:
                 self.module,
                 self.tokenizer,
                 self.spec,
-                [(encoded[symbol], one) for symbol, one in features.items()],
+                [
+                    (encoded[symbol], one)
+                    for symbol, one in features.items()
+                    if symbols is None or symbol in symbols
+                ],
                 context=self.context,
                 start=None if start is None else to_datetime64(start),
                 end=None if end is None else to_datetime64(end),
@@ -299,21 +314,6 @@ class GPTForecaster:
             probabilities=sample.horizon_probabilities[:, :, h : h + 1],
             scale=(sample.next_sigma * np.sqrt(horizon))[:, None],
         )
-
-
-def read_forecaster_json(run: Run) -> tuple[dict[str, Any], Recalibration | None]:
-    """Return the options a run's forecasts are made with by default, and its recalibration.
-
-    Raises:
-        RunError: when the file is not what training writes.
-    """
-    if FORECASTER_JSON not in run.manifest["files"]:
-        return {}, None
-    content, where = run.json(FORECASTER_JSON), str(run.path / FORECASTER_JSON)
-    options, fitted = content.get("options", {}), content.get("recalibration")
-    if not isinstance(options, dict):
-        raise RunError(f"{where}: options must be an object")
-    return options, None if fitted is None else Recalibration.from_json(fitted, where=where)
 
 
 def _check_fit(tokenizer: Tokenizer, spec: InputSpec) -> None:

@@ -345,7 +345,5 @@ class OHLCTokenizer(Tokenizer):
 
 def _volume_of(state: VolatilityState) -> NDArray[np.float64]:
     if state.volume is None:
-        raise DataError(
-            "the state knows nothing of the volume: it comes from a tokenizer without that channel"
-        )
+        raise DataError("the state knows nothing of the volume: its tokenizer has no such channel")
     return state.volume

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.evaluation.scores import realised
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 # Validation dates forecast from: beyond, overlapping horizons and markets that move together add little.
 _MOST_DATES = 100
-_FORECASTER_JSON = "forecaster.json"
 
 
 def recalibrate(
@@ -37,6 +35,7 @@ def recalibrate(
         clock: Tells when.
     """
     from marketgpt_models.forecaster import GPTForecaster, load_forecaster
+    from marketgpt_models.forecaster_file import write_forecaster_file
     from marketgpt_models.recalibration import Recalibration
 
     forecaster = load_forecaster(run.path, **config.evaluation.forecaster)
@@ -59,6 +58,5 @@ def recalibrate(
         [str(seen[symbol].category) for symbol in made.symbols],
         mix=forecaster.config.mix,
     )
-    content = {"options": config.evaluation.forecaster, "recalibration": fitted.to_json()}
-    write_json(run.path / _FORECASTER_JSON, content)
+    write_forecaster_file(run.path, config.evaluation.forecaster, fitted)
     return Run.seal(run.path, data_fingerprint=run.data_fingerprint, clock=clock)

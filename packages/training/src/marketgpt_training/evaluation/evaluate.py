@@ -106,6 +106,7 @@ def evaluate(
     every: int = 5,
     num_samples: int = 200,
     seed: int = 0,
+    market: Candles | None = None,
     token_laws: Callable[[], TokenLaws | None] = lambda: None,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
@@ -121,6 +122,7 @@ def evaluate(
         every: Sessions between as-of dates.
         num_samples: Samples a forecast of the model; baselines have closed laws or 1,000 paths.
         seed: Same seed, same numbers.
+        market: More candles that tell the state of the markets, ``candles`` included; None: these alone.
         token_laws: Makes the token laws of the training part, when tokens are scored.
         on_stage: Told what is being done.
 
@@ -129,7 +131,10 @@ def evaluate(
     """
     dates = as_of_dates(candles, start, end, every)
     on_stage(f"forecast {len(candles):,} symbols at {len(dates):,} dates")
-    made = forecaster.forecast(candles, horizons=horizons, as_of=dates, num_samples=num_samples, seed=seed)
+    beside: dict[str, Any] = {} if market is None else {"symbols": candles.symbols}
+    made = forecaster.forecast(
+        market or candles, horizons=horizons, as_of=dates, num_samples=num_samples, seed=seed, **beside
+    )
     made = _judgeable(made, candles, dates[0])
     outcome = realised(made, candles)
     baselines: dict[str, BaselineForecast] = {}
@@ -170,7 +175,9 @@ def evaluate(
         "horizons": by_horizon,
     }
     on_stage("tokens")
-    tokens = token_section(forecaster, candles, start=dates[0], end=end, laws=token_laws, seed=seed)
+    tokens = token_section(
+        forecaster, market or candles, start=dates[0], end=end, laws=token_laws, seed=seed, **beside
+    )
     return Evaluation(results | ({"tokens": tokens} if tokens else {}), forecasts)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from marketgpt_core.candles import Candles
 from marketgpt_core.cli.options import progress_console
 from marketgpt_core.config import load_config, read_toml
 from marketgpt_core.files import write_json
@@ -16,9 +17,6 @@ from marketgpt_training.config import TrainConfig
 from marketgpt_training.evaluation.evaluate import Evaluation, evaluate
 from marketgpt_training.evaluation.tokens import TokenLaws
 from marketgpt_training.splits import split_dates
-
-if TYPE_CHECKING:
-    from marketgpt_core.candles import Candles
 
 RESULTS_FILE = "test_results.json"
 _FEWEST_CANDLES = 2
@@ -63,15 +61,26 @@ def evaluate_run(
     run = Run.open(folder)
     config = run_config(run)
     own = source is None
-    candles = load_candles(
+    whole = (config.data.symbols if own else ()) or None
+    # A model that reads the market's state is told of all of it, whichever symbols are asked for.
+    reads_market = "market" in config.covariates
+    known = load_candles(
         source or config.data.source,
-        symbols=symbols or (config.data.symbols if own else ()) or None,
+        symbols=whole if reads_market else symbols or whole,
         start=config.data.start if own else None,
         end=config.data.end if own else None,
         interval=config.data.interval,
     )
+    candles = Candles(known[symbol] for symbol in symbols) if symbols and reads_market else known
     evaluation = evaluate_candles(
-        run, candles, start=start, end=end, every=every, num_samples=num_samples, seed=seed
+        run,
+        candles,
+        start=start,
+        end=end,
+        every=every,
+        num_samples=num_samples,
+        seed=seed,
+        market=None if candles is known else known,
     )
     if record:
         record_results(run, evaluation.results)
@@ -91,8 +100,9 @@ def evaluate_candles(
     every: int | None = None,
     num_samples: int | None = None,
     seed: int = 0,
+    market: Candles | None = None,
 ) -> Evaluation:
-    """Evaluate a sealed run on given candles; see :func:`evaluate_run`."""
+    """Evaluate a sealed run on given candles; see :func:`evaluate_run` and :func:`evaluate`."""
     from marketgpt_models.forecaster import load_forecaster
 
     config = run_config(run)
@@ -111,6 +121,7 @@ def evaluate_candles(
         every=every or config.evaluation.every,
         num_samples=num_samples or config.evaluation.num_samples,
         seed=seed,
+        market=market,
         token_laws=lambda: token_laws_of(run, candles),
         on_stage=on_stage,
     )

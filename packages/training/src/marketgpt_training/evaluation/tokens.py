@@ -8,7 +8,7 @@ which token of the same channel of the candle before).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -117,6 +117,7 @@ def token_section(
     end: Moment | None,
     laws: Callable[[], TokenLaws | None],
     seed: int,
+    symbols: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the token scores as JSON values; {} when the forecaster has no ``token_scores``.
 
@@ -133,11 +134,13 @@ def token_section(
         end: First candle left out.
         laws: Makes the comparators; None leaves unigram and bigram out.
         seed: Of the bootstrap.
+        symbols: Which to score; None means all.
     """
     scorer = getattr(forecaster, "token_scores", None)
     if scorer is None:
         return {}
-    scores: TokenScores = scorer(candles, start=start, end=end)
+    chosen = {} if symbols is None else {"symbols": symbols}
+    scores: TokenScores = scorer(candles, start=start, end=end, **chosen)
     if not len(scores.time):
         return {}
     told = {"model": np.asarray(scores.log_prob, dtype=np.float64)}
