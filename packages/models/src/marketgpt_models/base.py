@@ -25,6 +25,7 @@ class InputSpec(Config):
         covariates: Groups of covariates at the end of the continuous inputs; see ``covariates``.
         assets: Symbols of the training part, in the order of their ids from 1 on; 0 is ``<unk>``.
         categories: Its categories, likewise.
+        interval: Length of its candles, as ``1d``; empty where nobody says.
         task_names: Further targets a horizon (J), as the tokenizer names them; may be empty.
         task_sizes: Classes of each.
     """
@@ -37,6 +38,7 @@ class InputSpec(Config):
     covariates: tuple[str, ...] = ()
     assets: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    interval: str = ""
     task_names: tuple[str, ...] = ()
     task_sizes: tuple[int, ...] = ()
 

@@ -93,6 +93,8 @@ def forecast(
         end=end,
         whole_market=getattr(forecaster, "reads_market", False),
     )
+    for line in forecaster.caveats(candles, symbols or None) if hasattr(forecaster, "caveats") else ():
+        progress_console().print(f"note: {line}", highlight=False, markup=False)
     moments = as_of_moments(candles, as_of=as_of, start=start, end=end, every=every)
     made = forecaster.forecast(
         candles, horizons=steps, as_of=moments, symbols=symbols or None, num_samples=samples, seed=seed

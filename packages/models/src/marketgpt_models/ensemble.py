@@ -66,6 +66,12 @@ class EnsembleForecaster:
         """Whether other symbols' candles make its forecasts better."""
         return any(getattr(member, "reads_market", False) for member in self.members)
 
+    def caveats(self, candles: Candles, symbols: Sequence[str] | None = None) -> list[str]:
+        """Say what of these candles some member never saw."""
+        asked = [getattr(member, "caveats", None) for member in self.members]
+        lines = [line for one in asked if one for line in one(candles, symbols)]
+        return list(dict.fromkeys(lines))
+
     def forecast(
         self,
         candles: Candles,

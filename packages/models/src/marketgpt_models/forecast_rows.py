@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marketgpt_core.candles import Candles, CandleSeries
-from marketgpt_core.errors import DataError
+from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_core.tokens import Tokenizer, TokenSeries, VolatilityState
 from marketgpt_models.base import InputSpec
@@ -38,6 +40,31 @@ class ForecastRow:
         """Stamp of the last candle used."""
         stamp: np.datetime64 = self.series.time[self.candle_row]
         return stamp
+
+
+def steps_of(horizons: Sequence[int]) -> NDArray[np.int64]:
+    """Return horizons as an array.
+
+    Raises:
+        ConfigError: when they do not increase from 1 bar on.
+    """
+    given = [int(h) for h in horizons]
+    if not given or given[0] < 1 or any(b <= a for a, b in pairwise(given)):
+        raise ConfigError(f"horizons must increase from 1 bar on, got {given}")
+    return np.array(given, dtype=np.int64)
+
+
+def check_reach(num_steps: int, *, context: int, model_id: str) -> None:
+    """Refuse paths that would outgrow what the model looks back at: nothing of the kind was ever trained.
+
+    Raises:
+        ConfigError: for more steps than the context has candles.
+    """
+    if num_steps > context:
+        raise ConfigError(
+            f"a path of {num_steps} bars is longer than the {context} candles {model_id} looks back at; "
+            f"ask for at most {context}"
+        )
 
 
 def rows_to_forecast(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -24,11 +23,20 @@ from marketgpt_core.run import Run
 from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
+from marketgpt_models.caveats import caveats_of
 from marketgpt_models.checkpoint import load_model, read_model_json
 from marketgpt_models.covariates import Covariates
+from marketgpt_models.devices import device_of
 from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
 from marketgpt_models.features import features_of_all
-from marketgpt_models.forecast_rows import ForecastRow, Histories, blocks_of, rows_to_forecast
+from marketgpt_models.forecast_rows import (
+    ForecastRow,
+    Histories,
+    blocks_of,
+    check_reach,
+    rows_to_forecast,
+    steps_of,
+)
 from marketgpt_models.forecaster_file import read_forecaster_file
 from marketgpt_models.horizon_bins import HorizonBins
 from marketgpt_models.mixing import LEVELS, HeadLaw, Summary, mixed, summary_of_paths
@@ -113,7 +121,7 @@ class GPTForecaster:
         _check_fit(tokenizer, spec)
         self._recalibration = recalibration
         self.config = config or self.Config()
-        self.module = module.to(_device(self.config.device)).eval()
+        self.module = module.to(device_of(self.config.device)).eval()
         self.tokenizer = tokenizer
         self.spec = spec
         self.context = context
@@ -183,13 +191,15 @@ class GPTForecaster:
         Rows come by as-of time, then in the order of the symbols. Moments that stand for the same candle of
         a symbol give one row. ``num_samples`` is rounded up to a multiple of the passes.
         """
-        steps = _horizons(horizons)
+        steps = steps_of(horizons)
         if num_samples < 1:
             raise ConfigError(f"num_samples must be at least 1, got {num_samples}")
         if as_of is not None and not len(as_of):
             raise ConfigError("as_of names no date; None means each symbol's last candle")
         known = candles if as_of is None else candles.until(max(to_datetime64(one) for one in as_of))
         rows = rows_to_forecast(known, as_of, symbols, min_history=self.min_history, model_id=self.model_id)
+        if self._needs_paths(steps):
+            check_reach(int(steps[-1]), context=self.context, model_id=self.model_id)
         histories = Histories.of(known, rows, self.tokenizer, self.spec)
         passes = min(self.config.num_passes, num_samples)
         per_pass = -(-num_samples // passes)
@@ -225,6 +235,10 @@ class GPTForecaster:
         if fitted is None or not self.config.recalibrate or fitted.mix != self.config.mix:
             return made
         return fitted.apply(made, categories)
+
+    def caveats(self, candles: Candles, symbols: Sequence[str] | None = None) -> list[str]:
+        """Say what of these candles the model never saw: lines for a person, none when all is familiar."""
+        return caveats_of(self.spec, candles, symbols)
 
     def token_scores(
         self,
@@ -277,7 +291,7 @@ class GPTForecaster:
     ) -> tuple[Summary, NDArray[np.float64] | None]:
         from marketgpt_models.generation import sample_paths
 
-        needs_paths = self.config.mix != "heads" or not set(steps.tolist()) <= set(self.spec.horizons)
+        needs_paths = self._needs_paths(steps)
         prefix = histories.prefix(rows, context=self.context, num_steps=int(steps[-1]), seed=seed)
         sample = sample_paths(
             self.module,
@@ -291,6 +305,9 @@ class GPTForecaster:
         )
         keep = self.config.keep_paths and needs_paths
         return self._summary(sample, steps, passes), sample.log_returns if keep else None
+
+    def _needs_paths(self, steps: NDArray[np.int64]) -> bool:
+        return self.config.mix != "heads" or not set(steps.tolist()) <= set(self.spec.horizons)
 
     def _summary(self, sample: PathSample, steps: NDArray[np.int64], passes: int) -> Summary:
         """Summarise each horizon by paths, heads or both, and put them side by side."""
@@ -325,20 +342,3 @@ def _check_fit(tokenizer: Tokenizer, spec: InputSpec) -> None:
         raise RunError(
             f"paths need the channels gap and body; the tokenizer lacks {', '.join(sorted(missing))}"
         )
-
-
-def _horizons(horizons: Sequence[int]) -> NDArray[np.int64]:
-    given = [int(h) for h in horizons]
-    if not given or given[0] < 1 or any(b <= a for a, b in pairwise(given)):
-        raise ConfigError(f"horizons must increase from 1 bar on, got {given}")
-    return np.array(given, dtype=np.int64)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "cpu" or (name == "cuda" and torch.cuda.is_available()):
-        return name
-    if name == "cuda":
-        raise ConfigError("device 'cuda' is not available here; use 'cpu'")
-    raise ConfigError(f"unknown device {name!r}; known: cpu, cuda")

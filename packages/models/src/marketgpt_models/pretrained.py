@@ -54,6 +54,11 @@ class Forecaster:
         """Whether other symbols' candles make its forecasts better."""
         return bool(getattr(self.inner, "reads_market", False))
 
+    def caveats(self, candles: Candles, symbols: Sequence[str] | None = None) -> list[str]:
+        """Say what of these candles the model never saw: lines for a person."""
+        asked = getattr(self.inner, "caveats", None)
+        return list(asked(candles, symbols)) if asked else []
+
     def forecast(
         self,
         candles: Candles | pd.DataFrame,

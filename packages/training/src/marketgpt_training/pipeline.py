@@ -108,6 +108,7 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         covariates=config.covariates,
         assets=tuple(one.symbol for one in train),
         categories=tuple(sorted({str(one.category) for one in train})),
+        interval=str(candles.interval),
         task_names=aims.target_names if aims else (),
         task_sizes=aims.target_sizes if aims else (),
     )

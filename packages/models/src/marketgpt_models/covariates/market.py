@@ -34,7 +34,7 @@ _STATISTICS = (
 NAMES = tuple(f"{scope}_{name}" for scope in ("all", "category") for name in _STATISTICS)
 KNOWN_AHEAD = False
 
-_LEAST_SYMBOLS = 5
+LEAST_SYMBOLS = 5
 _LONGEST_SILENCE = np.timedelta64(4, "D")
 _LIMIT = 8.0
 # A candle of 25 times its expected variance counts as one: a single split would else be the whole market.
@@ -90,7 +90,7 @@ class _Panel:
         move, scaled, ratio, to_slow = (
             one[:, chosen] for one in (self.move, self.scaled_move, self.ratio, self.to_slow)
         )
-        known = np.isfinite(scaled).sum(axis=1) >= _LEAST_SYMBOLS
+        known = np.isfinite(scaled).sum(axis=1) >= LEAST_SYMBOLS
         columns = np.zeros((len(known), len(_STATISTICS)))
         if known.any():
             columns[known] = _columns(
