@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketgpt_models.layers import NORM_EPS, Block, HeldDropout, padding_mask, rotary_angles
+from marketgpt_models.fused import NORM_EPS
+from marketgpt_models.layers import Block, HeldDropout, padding_mask, rotary_angles
 from marketgpt_models.network_decoder import NetworkDecoder
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -202,7 +203,8 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         windows = self._validation.windows(None)
         size, rank, world = self._config.loop.batch_size, self._engine.rank, self._engine.world_size
-        totals = {"loss": 0.0, "nll": 0.0, "horizon_nll": 0.0}
+        # Whatever the model scores itself by: a multitask model has losses of its own.
+        totals: Counter[str] = Counter()
         weight = 0
         for first in range(0, len(windows), size * world):
             # Ranks without windows of their own still take part: ZeRO 3 gathers weights collectively.
@@ -211,8 +213,7 @@ class Trainer:
             count = int(batch["mask"].sum()) if len(mine) else 0
             metrics = self._engine.validate(batch)
             weight += count
-            for name in totals:
-                totals[name] += metrics[name] * count
+            totals.update({name: value * count for name, value in metrics.items()})
         names = list(totals)
         *sums, mean_count = self._engine.mean([*(totals[name] for name in names), float(weight)])
         return {name: value / mean_count for name, value in zip(names, sums, strict=True)}
