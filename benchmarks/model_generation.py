@@ -39,7 +39,9 @@ OPTIONS = {
     "context": 512, "num_layers": 8, "dim": 512, "num_heads": 8, "num_kv_heads": 8, "head_dim_candle": 256
 }  # fmt: skip
 HORIZONS = (1, 5, 10, 21, 42)
-MOST_SECONDS, LEAST_RATIO, MOST_DIFFERENCE = 1.5, 50.0, 1e-5
+# 1.5 CPU seconds were set where Kronos-small took 87; a busy machine stretches both, so the ratio counts too.
+MOST_SECONDS, LEAST_TIMES_KRONOS = 1.5, 58.0
+LEAST_RATIO, MOST_DIFFERENCE = 50.0, 1e-5
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def measured(steps: int, kronos_steps: int, repeats: int, options: dict[str, Any
         "largest_difference_of_log_returns": difference,
         "spread_of_log_returns": float(slow.log_returns.std()),
         "torch": torch.__version__,
-        "holds": seconds <= MOST_SECONDS
+        "within_seconds": seconds <= MOST_SECONDS,
+        "holds": (seconds <= MOST_SECONDS or kronos >= LEAST_TIMES_KRONOS * seconds)
         and uncached >= LEAST_RATIO * seconds
         and difference <= MOST_DIFFERENCE,
     }
