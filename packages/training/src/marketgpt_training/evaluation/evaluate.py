@@ -136,25 +136,12 @@ def evaluate(
         market or candles, horizons=horizons, as_of=dates, num_samples=num_samples, seed=seed, **beside
     )
     made = _judgeable(made, candles, dates[0])
-    outcome = realised(made, candles)
-    baselines: dict[str, BaselineForecast] = {}
-    for name in BASELINES:
-        on_stage(f"baseline {name}, {len(made):,} forecasts")
-        baselines[name] = forecast_baseline(name, candles, made, num_paths=BASELINE_PATHS, seed=seed)
-    forecasts = {MODEL: made} | {name: one.forecast for name, one in baselines.items()}
+    baselines = _baselines(made, candles, seed=seed, on_stage=on_stage)
     on_stage("baseline log_har, scores")
-    scored = _Scored(
-        forecasts=forecasts,
-        closed={name: one.closed for name, one in baselines.items() if one.closed is not None},
-        outcome=outcome,
-        losses={name: crps(forecast, outcome) for name, forecast in forecasts.items()},
-        variances={name: forecast_variances(forecast) for name, forecast in forecasts.items()}
-        | {"log_har": har_forecasts(made, candles)},
-        variance=realised_variance(made, candles),
-    )
+    scored = _score(made, baselines, candles)
     by_horizon = {}
     for position, horizon in enumerate(made.horizons):
-        pairs, known = Pairs.of(made, candles, outcome, position, every=every, seed=seed)
+        pairs, known = Pairs.of(made, candles, scored.outcome, position, every=every, seed=seed)
         if len(pairs):
             by_horizon[str(int(horizon))] = _horizon(scored, pairs, known, position)
     if not by_horizon:
@@ -178,7 +165,31 @@ def evaluate(
     tokens = token_section(
         forecaster, market or candles, start=dates[0], end=end, laws=token_laws, seed=seed, **beside
     )
-    return Evaluation(results | ({"tokens": tokens} if tokens else {}), forecasts)
+    return Evaluation(results | ({"tokens": tokens} if tokens else {}), scored.forecasts)
+
+
+def _baselines(
+    made: Forecast, candles: Candles, *, seed: int, on_stage: Callable[[str], None]
+) -> dict[str, BaselineForecast]:
+    found = {}
+    for name in BASELINES:
+        on_stage(f"baseline {name}, {len(made):,} forecasts")
+        found[name] = forecast_baseline(name, candles, made, num_paths=BASELINE_PATHS, seed=seed)
+    return found
+
+
+def _score(made: Forecast, baselines: dict[str, BaselineForecast], candles: Candles) -> _Scored:
+    forecasts = {MODEL: made} | {name: one.forecast for name, one in baselines.items()}
+    outcome = realised(made, candles)
+    return _Scored(
+        forecasts=forecasts,
+        closed={name: one.closed for name, one in baselines.items() if one.closed is not None},
+        outcome=outcome,
+        losses={name: crps(forecast, outcome) for name, forecast in forecasts.items()},
+        variances={name: forecast_variances(forecast) for name, forecast in forecasts.items()}
+        | {"log_har": har_forecasts(made, candles)},
+        variance=realised_variance(made, candles),
+    )
 
 
 def _horizon(scored: _Scored, pairs: Pairs, known: NDArray[np.bool_], position: int) -> dict[str, Any]:

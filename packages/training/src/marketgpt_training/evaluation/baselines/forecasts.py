@@ -70,8 +70,11 @@ def rows_by_symbol(forecast: Forecast, candles: Candles) -> list[tuple[str, Rows
     result = []
     for symbol, mine in zip(symbols, np.split(order, starts[1:]), strict=True):
         series = candles[str(symbol)]
-        rows = [as_of_index(series, moment) for moment in forecast.as_of[mine]]
-        result.append((str(symbol), mine.astype(np.int64), np.array(rows, dtype=np.int64)))
+        rows = np.searchsorted(series.time, forecast.as_of[mine], side="right") - 1
+        if len(rows) and rows.min() < 0:
+            # Says which, and where the series starts.
+            as_of_index(series, forecast.as_of[mine].min())
+        result.append((str(symbol), mine.astype(np.int64), rows.astype(np.int64)))
     return result
 
 
