@@ -249,3 +249,17 @@ def test_a_run_without_a_model_is_refused(run_folder):
 def test_a_path_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunError, match="no such folder"):
         load_forecaster(tmp_path / "nothing")
+
+
+def test_odds_of_a_touch_come_from_the_paths_candles(run_folder, candles):
+    forecaster = load_forecaster(run_folder, keep_paths=True, num_passes=1, mix="heads")
+    made = forecaster.forecast(candles, horizons=(1, 3), num_samples=100)
+    assert made.paths.shape == made.path_highs.shape == (3, 100, 3)
+    assert (made.path_highs >= made.paths).all()
+    assert (made.path_lows <= made.paths).all()
+    up, down = made.probability_of_touch(0.02), made.probability_of_touch(-0.02)
+    assert (up[:, 0] <= up[:, 1]).all()
+    # A close up there was touched there.
+    ended = (made.paths[:, :, [0, 2]] >= 0.02).mean(axis=1)
+    assert (up >= ended).all()
+    assert up.max() > 0 < down.max()

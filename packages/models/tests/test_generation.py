@@ -171,3 +171,26 @@ def test_volatility_is_carried_along_each_path(build, tokenizer, prefix):
 def test_samples_must_divide_into_passes(build, tokenizer, prefix):
     with pytest.raises(ValueError, match="10 samples do not divide into 3 passes"):
         grow(build(), tokenizer, prefix, num_samples=10)
+
+
+def test_highs_and_lows_are_those_of_the_candles(build, tokenizer, prefix):
+    """An untrained model's candles are rebuilt by hand; the closes do not change when extremes are kept."""
+    module, row = build(noise=0.0), prefix.rows(np.array([3]))
+    plain = grow(module, tokenizer, row, num_samples=50, num_passes=1)
+    kept = grow(module, tokenizer, row, num_samples=50, num_passes=1, extremes=True)
+    assert plain.highs is None
+    np.testing.assert_array_equal(plain.log_returns, kept.log_returns)
+    draws = generation._Plan(STEPS, 50, 1, 5, 1.0).draws(row.seeds, 0, 4)[0].numpy()
+    sizes = np.array(tokenizer.vocab_sizes)
+    state, close = row.state.repeat(50), np.ones(50)
+    for step in range(STEPS):
+        tokens = (draws[step, :, :4] * sizes).astype(int)
+        values = tokenizer.values(tokens, draws[step, :, 4:])
+        scaled = tokenizer.sigma(state)[:, None] * values
+        open_ = close * np.exp(scaled[:, 0])
+        close = open_ * np.exp(scaled[:, 1])
+        high = np.maximum(open_, close) * np.exp(scaled[:, 2])
+        low = np.minimum(open_, close) * np.exp(-scaled[:, 3])
+        np.testing.assert_allclose(np.exp(kept.highs[0, :, step]), high, rtol=1e-6)
+        np.testing.assert_allclose(np.exp(kept.lows[0, :, step]), low, rtol=1e-6)
+        state = tokenizer.advance(state, values)

@@ -94,7 +94,8 @@ class GPTForecaster:
                 paths), or the ``mixture`` of both, half and half in probability space.
             temperature: Divides the logits; 1 is the law that was learned.
             recalibrate: Put spreads right as the validation part of the run's training says.
-            keep_paths: Keep the sampled paths in the forecast; they take 8 bytes a sample and step.
+            keep_paths: Keep the sampled paths in the forecast, highs and lows too where the tokenizer has
+                wicks; they take 24 bytes a sample and step.
             min_history: Candles a symbol needs; None takes half the context.
             device: ``cpu`` or ``cuda``.
         """
@@ -191,6 +192,8 @@ class GPTForecaster:
         Rows come by as-of time, then in the order of the symbols. Moments that stand for the same candle of
         a symbol give one row. ``num_samples`` is rounded up to a multiple of the passes.
         """
+        from marketgpt_models.generation import paths_of
+
         steps = steps_of(horizons)
         if num_samples < 1:
             raise ConfigError(f"num_samples must be at least 1, got {num_samples}")
@@ -212,7 +215,7 @@ class GPTForecaster:
         order = np.lexsort((np.array([row.order for row in rows]), stamps))
         summary = Summary.concatenated([part[0] for part in parts], order)
         ordered = [rows[i] for i in order]
-        paths = [part[1] for part in parts if part[1] is not None]
+        kept = [part[1] for part in parts]
         made = Forecast(
             symbols=tuple(row.series.symbol for row in ordered),
             as_of=stamps[order],
@@ -226,7 +229,7 @@ class GPTForecaster:
             interval=candles.interval,
             model_id=self.model_id,
             data_fingerprint=known.fingerprint(),
-            paths=np.concatenate(paths)[order] if paths else None,
+            **paths_of([one for one in kept if one is not None], order),
         )
         return self._recalibrated(made, [str(row.series.category) for row in ordered])
 
@@ -288,7 +291,7 @@ class GPTForecaster:
         passes: int,
         num_samples: int,
         seed: int,
-    ) -> tuple[Summary, NDArray[np.float64] | None]:
+    ) -> tuple[Summary, PathSample | None]:
         from marketgpt_models.generation import sample_paths
 
         needs_paths = self._needs_paths(steps)
@@ -302,12 +305,13 @@ class GPTForecaster:
             num_passes=passes,
             seed=seed,
             temperature=self.config.temperature,
+            extremes=self.config.keep_paths and {"up", "low"} <= set(self.tokenizer.channel_names),
         )
-        keep = self.config.keep_paths and needs_paths
-        return self._summary(sample, steps, passes), sample.log_returns if keep else None
+        return self._summary(sample, steps, passes), sample if self.config.keep_paths else None
 
     def _needs_paths(self, steps: NDArray[np.int64]) -> bool:
-        return self.config.mix != "heads" or not set(steps.tolist()) <= set(self.spec.horizons)
+        by_heads = self.config.mix == "heads" and set(steps.tolist()) <= set(self.spec.horizons)
+        return self.config.keep_paths or not by_heads
 
     def _summary(self, sample: PathSample, steps: NDArray[np.int64], passes: int) -> Summary:
         """Summarise each horizon by paths, heads or both, and put them side by side."""

@@ -6,7 +6,7 @@ channels, F continuous inputs, C calendar fields, D width of the trunk, L steps 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,11 +65,24 @@ class PathSample:
             The samples of one pass stand together: pass i is the i-th of ``num_passes`` equal blocks.
         horizon_probabilities: shape (num_passes, N, H, B), float64, of the direct heads; None without.
         next_sigma: shape (N,), float64: scale of the first candle ahead.
+        highs, lows: as ``log_returns``, of each candle's high and low; None unless asked for.
     """
 
     log_returns: NDArray[np.float64]
     horizon_probabilities: NDArray[np.float64] | None
     next_sigma: NDArray[np.float64]
+    highs: NDArray[np.float64] | None = None
+    lows: NDArray[np.float64] | None = None
+
+
+def paths_of(samples: Sequence[PathSample], order: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return the fields of a forecast that hold paths: of samples one after the other, rows reordered."""
+    found = {}
+    for field, name in (("paths", "log_returns"), ("path_highs", "highs"), ("path_lows", "lows")):
+        parts = [one for sample in samples if (one := getattr(sample, name)) is not None]
+        if parts:
+            found[field] = np.concatenate(parts)[order]
+    return found
 
 
 def sample_paths(
@@ -82,6 +95,7 @@ def sample_paths(
     num_passes: int = 1,
     seed: int = 0,
     temperature: float = 1.0,
+    extremes: bool = False,
 ) -> PathSample:
     """Sample paths of future candles, the history of a row encoded once for all its paths.
 
@@ -94,11 +108,12 @@ def sample_paths(
         num_passes: Monte Carlo dropout passes, each one thinned network; 1 means no dropout.
         seed: Decides the masks of the passes; the draws of a row come from ``prefix.seeds``.
         temperature: Divides the logits; 1 is the law that was learned.
+        extremes: Keep highs and lows, too; the tokenizer then has channels ``up`` and ``low``.
 
     Returns:
         The paths: the same seeds give the same, whatever else is in the batch.
     """
-    plan = _Plan(num_steps, num_samples, num_passes, seed, temperature)
+    plan = _Plan(num_steps, num_samples, num_passes, seed, temperature, extremes=extremes)
     return _sample(module, module.decoder, tokenizer, prefix, plan)  # type: ignore[arg-type]
 
 
@@ -131,6 +146,7 @@ class _Plan:
     num_passes: int
     seed: int
     temperature: float
+    extremes: bool = False
 
     def __post_init__(self) -> None:
         if self.num_samples % self.num_passes:
@@ -162,7 +178,8 @@ def _sample(
     plan: _Plan,
 ) -> PathSample:
     device = next(module.parameters()).device
-    paths = np.empty((len(prefix), plan.num_samples, plan.num_steps))
+    # Closes; highs and lows where they are asked for.
+    paths = np.empty((3 if plan.extremes else 1, len(prefix), plan.num_samples, plan.num_steps))
     heads: list[NDArray[np.float64]] = []
     for number in range(plan.num_passes):
         with held_pass(module, seed=plan.seed, number=number, num_passes=plan.num_passes):
@@ -173,7 +190,8 @@ def _sample(
         if results and results[0] is not None:
             order = np.argsort(np.concatenate(chunks), kind="stable")
             heads.append(np.concatenate([one for one in results if one is not None])[order])
-    return PathSample(paths, np.stack(heads) if heads else None, tokenizer.sigma(prefix.state))
+    laws = np.stack(heads) if heads else None
+    return PathSample(paths[0], laws, tokenizer.sigma(prefix.state), *paths[1:])
 
 
 def _chunks(prefix: Prefix, plan: _Plan, path_bytes: int, device_type: str) -> list[NDArray[np.int64]]:
@@ -193,7 +211,7 @@ def _chunks(prefix: Prefix, plan: _Plan, path_bytes: int, device_type: str) -> l
 
 @dataclass(frozen=True, eq=False)
 class _Growth:
-    """Grows the paths of one pass, a chunk of rows a call, into ``paths`` (N, S, L)."""
+    """Grows the paths of one pass, a chunk of rows a call, into ``paths`` (1 or 3, N, S, L)."""
 
     decoder: PathDecoder
     tokenizer: Tokenizer
@@ -215,13 +233,12 @@ class _Growth:
         heads = self.decoder.horizon_probabilities(h_ND)
         first = self.number * plan.samples_a_pass
         block = slice(first, first + plan.samples_a_pass)
-        self.paths[rows, block] = self._grow(prefix, h_ND, cache)
+        self.paths[:, rows, block] = self._grow(prefix, h_ND, cache)
         return None if heads is None else heads.double().cpu().numpy()
 
     def _grow(self, prefix: Prefix, h_ND: Tensor, cache: object) -> NDArray[np.float64]:
         tokenizer, plan = self.tokenizer, self.plan
         n, s, num_channels = len(prefix), plan.samples_a_pass, len(tokenizer.channel_names)
-        gap, body = (tokenizer.channel_names.index(name) for name in ("gap", "body"))
         draws = plan.draws(prefix.seeds, self.number, num_channels)
         levels = draws[..., :num_channels].to(self.device)
         inside = draws[..., num_channels:].numpy()
@@ -231,15 +248,16 @@ class _Growth:
         state = prefix.state.repeat(s)
         sigma = tokenizer.sigma(state)
         total = np.zeros(n * s)
-        grown = np.empty((n, s, plan.num_steps))
+        grown = np.empty((len(self.paths), n, s, plan.num_steps))
         h_NSD = h_ND[:, None].expand(-1, s, -1)
         for step in range(plan.num_steps):
             tokens = self.decoder.draw(h_NSD, levels[:, step], plan.temperature, cache)
             values = tokenizer.values(
                 tokens.view(n * s, -1).cpu().numpy(), inside[:, step].reshape(n * s, -1)
             )
-            total += sigma * (values[:, gap] + values[:, body])
-            grown[:, :, step] = total.reshape(n, s)
+            candle = _candle(total, sigma[:, None] * values, tokenizer.channel_names, extremes=plan.extremes)
+            total = candle[0]
+            grown[..., step] = candle.reshape(-1, n, s)
             if step + 1 == plan.num_steps:
                 break
             state = tokenizer.advance(state, values)
@@ -255,3 +273,23 @@ class _Growth:
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+
+
+def _candle(
+    before: NDArray[np.float64], logs: NDArray[np.float64], names: Sequence[str], *, extremes: bool
+) -> NDArray[np.float64]:
+    """Return cumulative log returns of a candle's close, then of its high and low: (1 or 3, P).
+
+    Args:
+        before: shape (P,): of the close before.
+        logs: shape (P, K): the channels, in log return.
+        names: Of the channels.
+        extremes: Whether highs and lows are wanted.
+    """
+    open_ = before + logs[:, names.index("gap")]
+    close = open_ + logs[:, names.index("body")]
+    if not extremes:
+        return close[None]
+    high = np.maximum(open_, close) + logs[:, names.index("up")]
+    low = np.minimum(open_, close) - logs[:, names.index("low")]
+    return np.stack([close, high, low])
