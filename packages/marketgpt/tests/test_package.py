@@ -16,7 +16,7 @@ def test_the_public_names_are_there_and_nothing_heavy_is_imported_for_them():
         "[n for n in ('numpy', 'pandas', 'pydantic', 'torch', 'plotly') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "DemoResult create_application run_demo"
+    names = "DemoResult Forecaster create_application run_demo"
     assert done.stdout == f"{names} {names} []\n"
 
 

@@ -37,7 +37,7 @@ def test_a_stranger_is_forecast_all_the_same(run_folder):
     assert forecaster.forecast(Candles(candles.values()), horizons=(1,), num_samples=20).symbols == ("ZZZ",)
 
 
-def test_a_path_beyond_the_context_is_refused(run_folder, candles):
+def test_a_path_far_beyond_the_context_is_refused(run_folder, candles):
     forecaster = load_forecaster(run_folder, num_passes=1)
-    with pytest.raises(ConfigError, match="a path of 17 bars is longer than the 16 candles"):
-        forecaster.forecast(candles, horizons=(1, 17), num_samples=20)
+    with pytest.raises(ConfigError, match=r"a path of 65 bars is too long for .*ask for at most 64"):
+        forecaster.forecast(candles, horizons=(1, 65), num_samples=20)

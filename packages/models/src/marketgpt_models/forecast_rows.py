@@ -25,6 +25,7 @@ from marketgpt_models.prefix import Prefix, calendars_ahead, row_seed, stamps_ah
 # Path values held at once: 64 MB.
 _VALUES_A_BLOCK = 8_000_000
 _ROWS_A_BLOCK = 1_024
+_MOST_CONTEXTS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +56,19 @@ def steps_of(horizons: Sequence[int]) -> NDArray[np.int64]:
 
 
 def check_reach(num_steps: int, *, context: int, model_id: str) -> None:
-    """Refuse paths that would outgrow what the model looks back at: nothing of the kind was ever trained.
+    """Refuse paths far longer than what the model looks back at: nothing of the kind was ever trained.
+
+    A generated candle looks back at the history and at the path so far, more than the windows of training
+    held. Positions are relative, which bears some of that, not any amount.
 
     Raises:
-        ConfigError: for more steps than the context has candles.
+        ConfigError: for more steps than four contexts.
     """
-    if num_steps > context:
+    most = _MOST_CONTEXTS * context
+    if num_steps > most:
         raise ConfigError(
-            f"a path of {num_steps} bars is longer than the {context} candles {model_id} looks back at; "
-            f"ask for at most {context}"
+            f"a path of {num_steps} bars is too long for {model_id}, which looks back at {context} candles; "
+            f"ask for at most {most}"
         )
 
 
