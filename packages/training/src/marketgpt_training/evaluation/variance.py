@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketgpt_core.candles import CandleSeries
+from marketgpt_core.variance import series_variance
 
 
 def log_returns(series: CandleSeries) -> NDArray[np.float64]:
@@ -15,16 +16,9 @@ def log_returns(series: CandleSeries) -> NDArray[np.float64]:
 
 
 def range_variance(series: CandleSeries) -> NDArray[np.float64]:
-    """Return a variance estimate per candle, shape (T,), squared log return.
+    """Return the variance each candle speaks for, shape (T,), squared log return.
 
-    Half the squared close-to-close return, half the squared overnight gap plus the range estimate of Rogers
-    and Satchell, "Estimating variance from high, low and closing prices", 1991, equation 3: the range part
-    is several times as efficient as the return alone and needs no zero drift.
+    See :func:`marketgpt_core.variance.candle_variance`; the first candle has no gap and takes the second's.
     """
-    o, h, low, c = (np.log(getattr(series, name)) for name in ("open", "high", "low", "close"))
-    gap = np.diff(c, prepend=c[0])
-    gap[1:] = o[1:] - c[:-1]
-    gap[0] = 0.0
-    session = (h - c) * (h - o) + (low - c) * (low - o)
-    variance: NDArray[np.float64] = 0.5 * (session + gap**2) + 0.5 * log_returns(series) ** 2
-    return variance
+    variance = series_variance(series)
+    return np.concatenate([variance[:1], variance])
