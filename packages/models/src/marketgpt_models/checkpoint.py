@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from marketgpt_core.config import Config
+    from marketgpt_core.tokens import Tokenizer
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
@@ -106,6 +107,21 @@ def _build(variant: ModelVariant, spec: InputSpec, folder: Path) -> nn.Module:
         raise RunError(f"{folder / MODEL_JSON} describes no model: {_one_line(error)}") from error
     _fill(module, tensors, path)
     return module
+
+
+def check_fit(tokenizer: Tokenizer, spec: InputSpec) -> None:
+    """Refuse a tokenizer whose tokens are not the model's, or that has no close to follow.
+
+    Raises:
+        RunError: then.
+    """
+    if tuple(tokenizer.vocab_sizes) != spec.vocab_sizes:
+        ours, theirs = list(spec.vocab_sizes), list(tokenizer.vocab_sizes)
+        raise RunError(f"the tokenizer has vocabularies {theirs}, the model {ours}")
+    if missing := {"gap", "body"} - set(tokenizer.channel_names):
+        raise RunError(
+            f"paths need the channels gap and body; the tokenizer lacks {', '.join(sorted(missing))}"
+        )
 
 
 def read_model_json(folder: Path) -> Mapping[str, Any]:

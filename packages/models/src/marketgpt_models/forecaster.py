@@ -17,14 +17,14 @@ from pydantic import Field
 
 from marketgpt_core.candles import Candles
 from marketgpt_core.config import Config, load_config
-from marketgpt_core.errors import ConfigError, RunError
+from marketgpt_core.errors import ConfigError
 from marketgpt_core.forecast import Forecast, Forecaster
 from marketgpt_core.run import Run
 from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
 from marketgpt_models.caveats import caveats_of
-from marketgpt_models.checkpoint import load_model, read_model_json
+from marketgpt_models.checkpoint import check_fit, load_model, read_model_json
 from marketgpt_models.covariates import Covariates
 from marketgpt_models.devices import device_of
 from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
@@ -92,6 +92,8 @@ class GPTForecaster:
             num_passes: Monte Carlo dropout passes the samples are divided into; 1 uses the full network.
             mix: What forecasts are made of: sampled ``paths``, direct ``heads`` (where a horizon has none,
                 paths), or the ``mixture`` of both, half and half in probability space.
+            sampled_bars: With ``heads``, horizons of up to so many bars mix in sampled paths all the same: a
+                bar ahead the law of the next candle is the sharper one, and takes a single step.
             temperature: Divides the logits; 1 is the law that was learned.
             recalibrate: Put spreads right as the validation part of the run's training says.
             keep_paths: Keep the sampled paths in the forecast, highs and lows too where the tokenizer has
@@ -102,6 +104,7 @@ class GPTForecaster:
 
         num_passes: int = Field(default=4, ge=1, le=256)
         mix: Literal["paths", "heads", "mixture"] = "mixture"
+        sampled_bars: int = Field(default=0, ge=0)
         temperature: float = Field(default=1.0, gt=0, le=10)
         recalibrate: bool = True
         keep_paths: bool = False
@@ -119,7 +122,7 @@ class GPTForecaster:
         config: Config | None = None,
         recalibration: Recalibration | None = None,
     ) -> None:
-        _check_fit(tokenizer, spec)
+        check_fit(tokenizer, spec)
         self._recalibration = recalibration
         self.config = config or self.Config()
         self.module = module.to(device_of(self.config.device)).eval()
@@ -201,8 +204,7 @@ class GPTForecaster:
             raise ConfigError("as_of names no date; None means each symbol's last candle")
         known = candles if as_of is None else candles.until(max(to_datetime64(one) for one in as_of))
         rows = rows_to_forecast(known, as_of, symbols, min_history=self.min_history, model_id=self.model_id)
-        if self._needs_paths(steps):
-            check_reach(int(steps[-1]), context=self.context, model_id=self.model_id)
+        check_reach(self._reach(steps), context=self.context, model_id=self.model_id)
         histories = Histories.of(known, rows, self.tokenizer, self.spec)
         passes = min(self.config.num_passes, num_samples)
         per_pass = -(-num_samples // passes)
@@ -294,14 +296,14 @@ class GPTForecaster:
     ) -> tuple[Summary, PathSample | None]:
         from marketgpt_models.generation import sample_paths
 
-        needs_paths = self._needs_paths(steps)
+        reach = self._reach(steps)
         prefix = histories.prefix(rows, context=self.context, num_steps=int(steps[-1]), seed=seed)
         sample = sample_paths(
             self.module,
             self.tokenizer,
             prefix,
-            num_steps=int(steps[-1]) if needs_paths else 1,
-            num_samples=num_samples if needs_paths else passes,
+            num_steps=max(reach, 1),
+            num_samples=num_samples if reach else passes,
             num_passes=passes,
             seed=seed,
             temperature=self.config.temperature,
@@ -309,16 +311,23 @@ class GPTForecaster:
         )
         return self._summary(sample, steps, passes), sample if self.config.keep_paths else None
 
-    def _needs_paths(self, steps: NDArray[np.int64]) -> bool:
-        by_heads = self.config.mix == "heads" and set(steps.tolist()) <= set(self.spec.horizons)
-        return self.config.keep_paths or not by_heads
+    def _is_sampled(self, horizon: int) -> bool:
+        """Whether a horizon takes sampled paths."""
+        has_head = self.config.mix == "heads" and horizon in self.spec.horizons
+        return not has_head or horizon <= self.config.sampled_bars
+
+    def _reach(self, steps: NDArray[np.int64]) -> int:
+        """Return how many bars paths must reach; 0 when the heads alone do."""
+        if self.config.keep_paths:
+            return int(steps[-1])
+        return max((h for h in steps.tolist() if self._is_sampled(h)), default=0)
 
     def _summary(self, sample: PathSample, steps: NDArray[np.int64], passes: int) -> Summary:
         """Summarise each horizon by paths, heads or both, and put them side by side."""
         pieces = []
         for h in steps.tolist():
             law = self._head_law(sample, h) if self.config.mix != "paths" else None
-            if law is not None and self.config.mix == "heads":
+            if law is not None and not self._is_sampled(h):
                 pieces.append(law.summary())
                 continue
             ends = sample.log_returns[:, :, h - 1 : h]
@@ -334,15 +343,4 @@ class GPTForecaster:
             bins=HorizonBins([horizon], self._bins.knots[h : h + 1]),
             probabilities=sample.horizon_probabilities[:, :, h : h + 1],
             scale=(sample.next_sigma * np.sqrt(horizon))[:, None],
-        )
-
-
-def _check_fit(tokenizer: Tokenizer, spec: InputSpec) -> None:
-    """Refuse a tokenizer whose tokens are not the model's, or that has no close to follow."""
-    if tuple(tokenizer.vocab_sizes) != spec.vocab_sizes:
-        ours, theirs = list(spec.vocab_sizes), list(tokenizer.vocab_sizes)
-        raise RunError(f"the tokenizer has vocabularies {theirs}, the model {ours}")
-    if missing := {"gap", "body"} - set(tokenizer.channel_names):
-        raise RunError(
-            f"paths need the channels gap and body; the tokenizer lacks {', '.join(sorted(missing))}"
         )
