@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Validation dates forecast from: beyond, overlapping horizons and markets that move together add little.
 _MOST_DATES = 100
+# And forecasts in all: symbols of a day move together, too.
+_MOST_FORECASTS = 20_000
 
 
 def recalibrate(
@@ -44,10 +46,12 @@ def recalibrate(
     seen = candles.between(None, split.validation_end)
     days = np.unique(np.concatenate([one.time for one in seen.values()]))
     days = days[days >= split.validation_start]
+    dates = list(days[:: max(1, -(-len(days) // _MOST_DATES))])
     made = forecaster.forecast(
         seen,
         horizons=config.evaluation.horizons,
-        as_of=list(days[:: max(1, -(-len(days) // _MOST_DATES))]),
+        as_of=dates,
+        symbols=seen.symbols[:: max(1, -(-len(seen) * len(dates) // _MOST_FORECASTS))],
         num_samples=config.evaluation.num_samples,
     )
     # A symbol silent for the whole part still has a last candle, from before it.
