@@ -5,7 +5,7 @@ Legend: N rows, L steps ahead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -134,12 +134,10 @@ class Histories:
     features: dict[str, SeriesFeatures]
 
     @classmethod
-    def of(
-        cls, candles: Candles, rows: Sequence[ForecastRow], tokenizer: Tokenizer, spec: InputSpec
-    ) -> Histories:
-        """Encode what rows need; without covariates only the symbols to forecast."""
+    def of(cls, candles: Candles, symbols: Iterable[str], tokenizer: Tokenizer, spec: InputSpec) -> Histories:
+        """Encode what forecasts of some symbols need; without covariates nothing but these."""
         covariates = Covariates(spec.covariates)
-        symbols = dict.fromkeys(row.series.symbol for row in rows)
+        symbols = dict.fromkeys(symbols)
         wanted = candles.values() if covariates.groups else [candles[symbol] for symbol in symbols]
         tokens = {one.symbol: tokenizer.encode(one) for one in wanted if len(one) > 1}
         beside = covariates.of(candles, tokens)

@@ -25,10 +25,8 @@ from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
 from marketgpt_models.caveats import caveats_of
 from marketgpt_models.checkpoint import check_fit, load_model, read_model_json
-from marketgpt_models.covariates import Covariates
 from marketgpt_models.devices import device_of
 from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
-from marketgpt_models.features import features_of_all
 from marketgpt_models.forecast_rows import (
     ForecastRow,
     Histories,
@@ -205,7 +203,7 @@ class GPTForecaster:
         known = candles if as_of is None else candles.until(max(to_datetime64(one) for one in as_of))
         rows = rows_to_forecast(known, as_of, symbols, min_history=self.min_history, model_id=self.model_id)
         check_reach(self._reach(steps), context=self.context, model_id=self.model_id)
-        histories = Histories.of(known, rows, self.tokenizer, self.spec)
+        histories = Histories.of(known, (row.series.symbol for row in rows), self.tokenizer, self.spec)
         passes = min(self.config.num_passes, num_samples)
         per_pass = -(-num_samples // passes)
         with self._lock:
@@ -266,19 +264,16 @@ class GPTForecaster:
         """
         from marketgpt_models.scoring import score_tokens
 
-        long_enough = Candles(one for one in candles.values() if len(one) > 1)
-        encoded = {one.symbol: self.tokenizer.encode(one) for one in long_enough.values()}
-        features = features_of_all(self.tokenizer, long_enough, (), Covariates(self.spec.covariates))
+        asked = candles.symbols if symbols is None else symbols
+        histories = Histories.of(
+            candles, [one for one in asked if len(candles[one]) > 1], self.tokenizer, self.spec
+        )
         with self._lock:
             return score_tokens(
                 self.module,
                 self.tokenizer,
                 self.spec,
-                [
-                    (encoded[symbol], one)
-                    for symbol, one in features.items()
-                    if symbols is None or symbol in symbols
-                ],
+                [(histories.tokens[symbol], one) for symbol, one in histories.features.items()],
                 context=self.context,
                 start=None if start is None else to_datetime64(start),
                 end=None if end is None else to_datetime64(end),

@@ -105,7 +105,7 @@ class MultiTaskForecaster(GPTForecaster):
         rows = rows_to_forecast(
             known, asked.as_of, asked.symbols, min_history=self.min_history, model_id=self.model_id
         )
-        histories = Histories.of(known, rows, self.tokenizer, self.spec)
+        histories = Histories.of(known, (row.series.symbol for row in rows), self.tokenizer, self.spec)
         with self._lock:
             said_NHV = np.concatenate(
                 [

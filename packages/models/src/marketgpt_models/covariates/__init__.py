@@ -36,7 +36,7 @@ class CovariateGroup(Protocol):
     def ahead(
         self, candles: Candles, series: TokenSeries, rows: NDArray[np.int64], stamps: NDArray[np.datetime64]
     ) -> NDArray[np.float32]:
-        """Return the columns (N, L, E) that go with generated candles.
+        """Return the columns (N, L, E) that go with generated candles; only asked where they are known ahead.
 
         Args:
             candles: As for :meth:`of`.

@@ -62,14 +62,6 @@ def of(candles: Candles, encoded: Mapping[str, TokenSeries]) -> dict[str, NDArra
     return result
 
 
-def ahead(
-    candles: Candles, series: TokenSeries, rows: NDArray[np.int64], stamps: NDArray[np.datetime64]
-) -> NDArray[np.float32]:
-    """Return zeros: nobody knows tomorrow's market."""
-    del candles, series, rows
-    return np.zeros((*stamps.shape, len(NAMES)), dtype=np.float32)
-
-
 class _Panel:
     """What every symbol's last candle said at each moment, (M, S); NaN where it had none lately."""
 

@@ -39,14 +39,6 @@ def of(candles: Candles, encoded: Mapping[str, TokenSeries]) -> dict[str, NDArra
     return {symbol: _columns(series_variance(candles[symbol]), one) for symbol, one in encoded.items()}
 
 
-def ahead(
-    candles: Candles, series: TokenSeries, rows: NDArray[np.int64], stamps: NDArray[np.datetime64]
-) -> NDArray[np.float32]:
-    """Return zeros: generated candles tell their variance by themselves."""
-    del candles, series, rows
-    return np.zeros((*stamps.shape, len(NAMES)), dtype=np.float32)
-
-
 def _columns(variance: NDArray[np.float64], series: TokenSeries) -> NDArray[np.float32]:
     frame = pd.Series(variance)
     spans = [

@@ -27,14 +27,6 @@ def of(candles: Candles, encoded: Mapping[str, TokenSeries]) -> dict[str, NDArra
     return {symbol: _columns(candles[symbol].volume) for symbol in encoded}
 
 
-def ahead(
-    candles: Candles, series: TokenSeries, rows: NDArray[np.int64], stamps: NDArray[np.datetime64]
-) -> NDArray[np.float32]:
-    """Return zeros: nobody knows tomorrow's volume."""
-    del candles, series, rows
-    return np.zeros((*stamps.shape, len(NAMES)), dtype=np.float32)
-
-
 def _columns(volume: NDArray[np.float64]) -> NDArray[np.float32]:
     log_volume = pd.Series(np.log(np.where(volume > 0, volume, np.nan)))
     usual = log_volume.ewm(halflife=_HALF_LIFE_BARS).mean().shift(1)
