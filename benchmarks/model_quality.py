@@ -72,8 +72,7 @@ def density_nats(run: Run, config: TrainConfig, judged: Candles) -> float:
     scores = forecaster.token_scores(
         judged.between(None, until), start=split_dates(config.split, judged).validation_start
     )
-    # An atom is a probability, not a density: it counts without a width.
-    return float((np.nan_to_num(scores.log_width) - scores.log_prob).sum(axis=1).mean())
+    return float(-scores.log_density.astype(np.float64).sum(axis=1).mean())
 
 
 def arm(name: str, config: TrainConfig, candles: Candles, *, judged: Candles | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import torch
 
 from marketgpt_core.errors import DataError
 from marketgpt_models import load_forecaster
-from marketgpt_models.scoring import BinDensity
+from marketgpt_models.scoring import BinDensity, _even_span
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def test_every_candle_of_the_range_is_scored_once(forecaster, candles):
     for number, symbol in enumerate(scores.symbols):
         mine = scores.symbol_index == number
         assert np.array_equal(scores.time[mine], candles[symbol].time[40:120])
-    assert scores.log_prob.shape == scores.top1.shape == scores.log_width.shape == scores.tokens.shape
+    assert scores.log_prob.shape == scores.top1.shape == scores.log_density.shape == scores.tokens.shape
     assert (scores.log_prob < 0).all()
 
 
@@ -78,32 +78,46 @@ def test_later_candles_change_no_score(forecaster, candles):
     )
     before, after = (forecaster.token_scores(some, end=cut) for some in (candles, changed))
     assert np.array_equal(before.log_prob, after.log_prob)
-    assert np.array_equal(before.log_width, after.log_width, equal_nan=True)
+    assert np.array_equal(before.log_density, after.log_density)
 
 
-def test_the_density_of_a_bin_integrates_to_one(tokenizer):
-    density = BinDensity(tokenizer)
-    knots = density._knots[1]
-    token = len(knots) // 2 + 1
-    values = np.linspace(knots[token - 1, 0] - 0.5, knots[token + 1, -1] + 0.5, 400_001)
-    tokens = np.zeros((len(values), 4), dtype=np.int64)
-    tokens[:, 1] = token
-    columns = np.zeros((len(values), 4))
-    columns[:, 1] = values
-    sigma = np.full(len(values), 0.02)
-    width = density.log_width(tokens, columns, sigma)[:, 1]
-    inside = (values >= knots[token - 1, -1]) & (values <= knots[token + 1, 0])
-    # In units of log return a step is sigma times as long.
-    mass = np.exp(-width[inside]).sum() * (values[1] - values[0]) * 0.02
-    assert mass == pytest.approx(1.0, abs=0.01)
+@pytest.mark.parametrize("channel", range(4))
+def test_mass_near_zero_and_density_elsewhere_are_one(tokenizer, channel):
+    density, knots = BinDensity(tokenizer), BinDensity(tokenizer)._knots[channel]
+    near, atom = density.near_zero(channel), tokenizer.bins[channel].atom
+    assert near[atom] == 1.0
+    assert ((near >= 0) & (near <= 1)).all()
+    for token in {abs(atom - 1), atom + 1, len(knots) - 1}:
+        values = np.linspace(knots[token, 0] - 1.0, knots[token, -1] + 1.0, 800_001)
+        tokens, columns = np.zeros((len(values), 4), dtype=np.int64), np.zeros((len(values), 4))
+        tokens[:, channel], columns[:, channel] = token, values
+        log_density = density.log_density(tokens, columns, np.full(len(values), 0.02))[:, channel]
+        low, high = _even_span(knots)
+        held = (values >= low[token]) & (values <= high[token]) & np.isfinite(log_density)
+        # In units of log return a step is sigma times as long.
+        outside = np.exp(log_density[held]).sum() * (values[1] - values[0]) * 0.02
+        assert outside + near[token] == pytest.approx(1.0, abs=0.01)
 
 
-def test_an_atom_has_no_density(tokenizer):
-    density = BinDensity(tokenizer)
-    atom = tokenizer.bins[1].atom
-    tokens, values = np.zeros((1, 4), dtype=np.int64), np.zeros((1, 4))
-    tokens[0, 1] = atom
-    assert np.isnan(density.log_width(tokens, values, np.ones(1))[0, 1])
+def test_a_move_next_to_zero_is_one_event_whatever_token_it_got(forecaster, tokenizer, candles):
+    """Prices flat to rounding and exactly flat: other tokens, the same event, and no spike of density."""
+    from dataclasses import replace
+
+    from marketgpt_core.candles import Candles
+
+    one, row = candles["AAA"], 100
+    told = []
+    for wobble in (0.0, 1e-9):
+        columns = {name: getattr(one, name).copy() for name in ("open", "high", "low", "close")}
+        flat = columns["close"][row - 1]
+        columns["open"][row] = flat
+        columns["close"][row] = flat * (1 + wobble)
+        columns["high"][row], columns["low"][row] = 1.01 * flat, 0.99 * flat
+        known = Candles([replace(one, **columns)])
+        told.append(forecaster.token_scores(known, start=one.time[row], end=one.time[row + 1]))
+    body = tokenizer.channel_names.index("body")
+    assert told[0].tokens[0, body] != told[1].tokens[0, body]
+    assert told[0].log_density[0, body] == pytest.approx(told[1].log_density[0, body], abs=1e-5)
 
 
 def test_a_range_without_candles_is_refused(forecaster, candles):

@@ -17,7 +17,7 @@ class Scores:
     vocab_sizes: tuple[int, ...]
     log_prob: np.ndarray
     top1: np.ndarray
-    log_width: np.ndarray
+    log_density: np.ndarray
     tokens: np.ndarray
     previous: np.ndarray
     time: np.ndarray
@@ -37,8 +37,8 @@ def chain(num, seed):
 class Scorer:
     """Says the truth of channel 0, or something else."""
 
-    def __init__(self, tokens, log_prob, width=None):
-        self._tokens, self._log_prob, self._width = tokens, log_prob, width
+    def __init__(self, tokens, log_prob, density=None):
+        self._tokens, self._log_prob, self._density = tokens, log_prob, density
 
     def token_scores(self, candles, *, start, end):
         tokens, n = self._tokens, len(self._tokens) - 1
@@ -46,7 +46,7 @@ class Scorer:
         return Scores(
             channel_names=("body", "up"), vocab_sizes=SIZES, log_prob=self._log_prob,
             top1=self._log_prob > np.log(0.5),
-            log_width=np.zeros((n, 2)) if self._width is None else self._width,
+            log_density=self._log_prob if self._density is None else self._density,
             tokens=tokens[1:], previous=tokens[:-1], time=days, symbol_index=np.zeros(n, dtype=int),
         )  # fmt: skip
 
@@ -104,15 +104,13 @@ def test_a_model_that_lost_the_order_of_time_is_said_to_lose(laws):
     assert section(Scorer(tokens, shuffled - 0.2), laws)["against"]["bigram"]["verdict"] == "worse"
 
 
-def test_density_adds_the_width_and_leaves_atoms_out(laws):
+def test_density_is_the_mean_over_candles_of_the_sum_over_channels(laws):
     tokens = chain(1_001, 4)
-    width = np.full((1_000, 2), np.log(0.02))
-    width[::10, 1] = np.nan
-    found = section(Scorer(tokens, truth(tokens), width), laws)
-    kept = np.arange(1_000) % 10 != 0
-    expected = (-truth(tokens)[kept].sum(axis=1)).mean() + 2 * np.log(0.02)
-    assert found["density"]["nats_a_candle"] == pytest.approx(expected)
-    assert found["density"]["left_out"] == 100
+    density = truth(tokens) - np.log(0.02)
+    found = section(Scorer(tokens, truth(tokens), density), laws)["density"]
+    assert found["nats_a_candle"] == pytest.approx(-density.sum(axis=1).mean())
+    assert found["low"] < found["nats_a_candle"] < found["high"]
+    assert sum(found["channels"].values()) == pytest.approx(found["nats_a_candle"])
 
 
 def test_without_a_scorer_or_a_candle_nothing_is_said(laws):

@@ -13,7 +13,7 @@ from typing import Any
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.distributions import name_and_version
 from marketgpt_core.errors import DataError, RunError
-from marketgpt_core.files import read_json, sha256_of, write_json
+from marketgpt_core.files import ensure_writable_folder, read_json, sha256_of, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -142,6 +142,17 @@ class Run:
         if not isinstance(value, dict):
             raise RunError(f"{self.path / name} is not a JSON object")
         return value
+
+
+def claim_folder(folder: Path) -> None:
+    """Make sure a new run can be written to a folder.
+
+    Raises:
+        RunError: when it holds a run already or cannot be written to.
+    """
+    ensure_writable_folder(folder)
+    if (folder / MANIFEST).exists():
+        raise RunError(f"{folder} already holds a finished run; choose another folder")
 
 
 def _is_unsealed(relative: Path) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from marketgpt_core.candles import Candles
     from marketgpt_core.forecast import Forecast
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _HORIZONS = "1,5,10,21,42"
 _MOST_SHOWN = 20
 
@@ -123,6 +124,27 @@ def ensemble(*, runs: tuple[Path, ...], out: Path, as_json: bool) -> None:
         print_json({"run": str(out), "model_id": f"ensemble-{made.id}", "members": len(runs)})
         return
     click.echo(f"wrote {out}: an ensemble of {len(runs)} runs, ensemble-{made.id}")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--tokenizer", required=True, type=_FILE, help="The new tokenizer, of `tokenizer refit`.")
+@click.option("--tables", required=True, type=_FILE, help="What `tokenizer refit --remap` wrote beside it.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="New folder.")
+@json_option
+def remap(*, run: Path, tokenizer: Path, tables: Path, out: Path, as_json: bool) -> None:
+    """Give the trained model in RUN the tokens of a refitted tokenizer.
+
+    Rows of its embeddings and outputs are mixed as the tables say; nothing is trained. Spreads put right on
+    validation are left out, as the model they were fitted on was another.
+    """
+    from marketgpt_models.remapped import remap_run
+
+    made = remap_run(run, tokenizer=tokenizer, tables=tables, out=out)
+    if as_json:
+        print_json({"run": str(out), "id": made.id, "remapped_from": made.manifest["remapped_from"]})
+        return
+    click.echo(f"wrote {out}: run {made.id}, remapped from {made.manifest['remapped_from']}")
 
 
 def _integers(text: str, where: str) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from marketgpt_core.candles import Candles
 from marketgpt_core.errors import ConfigError, RunError
-from marketgpt_core.files import ensure_writable_folder, write_json
+from marketgpt_core.files import write_json
 from marketgpt_core.forecast import Forecast, Forecaster
 from marketgpt_core.forecast_pool import pooled
-from marketgpt_core.run import MANIFEST, Run
+from marketgpt_core.run import MANIFEST, Run, claim_folder
 from marketgpt_core.times import Moment
 
 ENSEMBLE_JSON = "ensemble.json"
@@ -127,9 +127,7 @@ def make_ensemble(runs: Sequence[Path], folder: Path) -> Run:
     identities = [run.id for run in opened]
     if len(set(identities)) < len(identities):
         raise ConfigError("an ensemble of the same run twice is that run: train with other seeds")
-    ensure_writable_folder(folder)
-    if (folder / MANIFEST).exists():
-        raise RunError(f"{folder} already holds a finished run; choose another folder")
+    claim_folder(folder)
     names = [f"{number:02d}" for number in range(len(opened))]
     for name, run in zip(names, opened, strict=True):
         _copy(run, folder / _MEMBERS / name)

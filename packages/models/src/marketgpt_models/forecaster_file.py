@@ -15,9 +15,12 @@ FORECASTER_JSON = "forecaster.json"
 FORMAT = 1
 
 
-def write_forecaster_file(folder: Path, options: Mapping[str, Any], recalibration: Recalibration) -> None:
-    """Write the options of the run's forecaster and what validation says of its spreads."""
-    content = {"format": FORMAT, "options": dict(options), "recalibration": recalibration.to_json()}
+def write_forecaster_file(
+    folder: Path, options: Mapping[str, Any], recalibration: Recalibration | None
+) -> None:
+    """Write the options of the run's forecaster and what validation says of its spreads; None: nothing."""
+    fitted = None if recalibration is None else recalibration.to_json()
+    content = {"format": FORMAT, "options": dict(options), "recalibration": fitted}
     write_json(folder / FORECASTER_JSON, content)
 
 
@@ -35,4 +38,5 @@ def read_forecaster_file(run: Run) -> tuple[dict[str, Any], Recalibration | None
     options = content.get("options")
     if not isinstance(options, dict):
         raise RunError(f"{where}: options must be an object")
-    return options, Recalibration.from_json(content.get("recalibration"), where=where)
+    fitted = content.get("recalibration")
+    return options, None if fitted is None else Recalibration.from_json(fitted, where=where)

@@ -30,7 +30,8 @@ class CandleHead(nn.Module):
         self.vocab_sizes = tuple(vocab_sizes)
         self.token_embeddings = nn.ModuleList(nn.Embedding(size, width) for size in self.vocab_sizes[:-1])
         self.hidden_layers = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in self.vocab_sizes)
-        self.logits = nn.ModuleList(nn.Linear(hidden, size, bias=False) for size in self.vocab_sizes)
+        # With a bias, which holds how common a token is: new bins bring new shares (``remapped``).
+        self.logits = nn.ModuleList(nn.Linear(hidden, size) for size in self.vocab_sizes)
 
     def outputs(self) -> list[nn.Linear]:
         """Return the last layer of each channel."""

@@ -121,6 +121,8 @@ class CandleNetwork(nn.Module, ABC):
             outputs.append(self.horizon_head.linear)
         for module in outputs:
             nn.init.zeros_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         if self.identity_embedding is not None:
             # What an asset is beyond <unk> has to be learned.
             nn.init.zeros_(self.identity_embedding.asset.weight)

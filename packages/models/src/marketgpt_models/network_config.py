@@ -37,6 +37,7 @@ def count_inputs_and_heads(config: NetworkConfig, spec: InputSpec) -> int:
     if config.identity:
         inputs += (2 + len(spec.assets) + len(spec.categories)) * width
     channels = len(spec.vocab_sizes)
-    candle = sum(spec.vocab_sizes[:-1]) * width + channels * width * hidden + sum(spec.vocab_sizes) * hidden
+    outputs = sum(spec.vocab_sizes) * (hidden + 1)
+    candle = sum(spec.vocab_sizes[:-1]) * width + channels * width * hidden + outputs
     horizons = width * len(spec.horizons) * spec.num_bins
     return inputs + candle + horizons

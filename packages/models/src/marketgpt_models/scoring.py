@@ -27,6 +27,10 @@ _NUM_KNOTS = 17
 _EVEN_SHARE = 0.02
 # Sigma. A narrower gap between knots comes of equal values; it is not taken for a spike of density.
 _LEAST_GAP = 1e-4
+# Sigma. What is nearer to zero is one event: adjusted prices leave rounding where a move was zero, and a bin
+# of 1e-5 sigma around it would earn a density that nobody can use.
+_NEAR_ZERO = 1e-3
+_LEAST_MASS = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +42,8 @@ class TokenScores:
         vocab_sizes: Tokens of each channel.
         log_prob: shape (N, K), float32: natural log of the probability of the token that came.
         top1: shape (N, K), bool: the likeliest token was the one that came.
-        log_width: shape (N, K), float32: minus the natural log of the density, per unit of log return, of
-            the law inside the bin at the value that came; NaN for an atom, which has no density.
+        log_density: shape (N, K), float32: natural log of the density, per unit of log return, at the value
+            that came; within a thousandth of sigma of zero, that of the mass there, one event.
         tokens, previous: shape (N, K), int16: the tokens that came, and those of the candle before.
         time: shape (N,), datetime64[ns]: of the candle that came.
         symbol_index: shape (N,), int64: number of the symbol among ``symbols``.
@@ -50,7 +54,7 @@ class TokenScores:
     vocab_sizes: tuple[int, ...]
     log_prob: NDArray[np.float32]
     top1: NDArray[np.bool_]
-    log_width: NDArray[np.float32]
+    log_density: NDArray[np.float32]
     tokens: NDArray[np.int16]
     previous: NDArray[np.int16]
     time: NDArray[np.datetime64]
@@ -68,10 +72,19 @@ class BinDensity:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._knots = [_knots_of(tokenizer, channel) for channel in range(len(tokenizer.vocab_sizes))]
 
-    def log_width(
+    def near_zero(self, channel: int) -> NDArray[np.float64]:
+        """Return the share of each bin's law that is near zero, (V,)."""
+        knots = self._knots[channel]
+        low, high = _even_span(knots)
+        own = _share_below(knots, _NEAR_ZERO) - _share_below(knots, -_NEAR_ZERO)
+        even = np.minimum(high, _NEAR_ZERO) - np.maximum(low, -_NEAR_ZERO)
+        mixed = (1 - _EVEN_SHARE) * own + _EVEN_SHARE * np.maximum(even, 0.0) / (high - low)
+        return np.where(knots[:, -1] > knots[:, 0], mixed, own)
+
+    def log_density(
         self, tokens: NDArray[np.integer[Any]], values: NDArray[np.floating[Any]], sigma: NDArray[np.float64]
     ) -> NDArray[np.float32]:
-        """Return minus the log density per unit of log return, (N, K); NaN for atoms.
+        """Return the log density inside the bin, per unit of log return, (N, K); NaN near zero.
 
         Args:
             tokens: shape (N, K).
@@ -79,10 +92,19 @@ class BinDensity:
             sigma: shape (N,).
         """
         columns = [
-            -_log_density(knots, tokens[:, channel].astype(np.int64), values[:, channel].astype(np.float64))
+            _log_density(knots, tokens[:, channel].astype(np.int64), values[:, channel].astype(np.float64))
             for channel, knots in enumerate(self._knots)
         ]
-        return (np.stack(columns, axis=1) + np.log(sigma)[:, None]).astype(np.float32)
+        log_density = np.stack(columns, axis=1) - np.log(sigma)[:, None]
+        return np.where(np.abs(values) < _NEAR_ZERO, np.nan, log_density).astype(np.float32)
+
+
+def _share_below(knots: NDArray[np.float64], at: float) -> NDArray[np.float64]:
+    """Return the share of each bin's own law at or below a value, (V,)."""
+    low, high = knots[:, :-1], knots[:, 1:]
+    wide = high > low
+    part = np.where(wide, (at - low) / np.where(wide, high - low, 1.0), low <= at)
+    return np.asarray(np.clip(part, 0.0, 1.0).mean(axis=1))
 
 
 def _knots_of(tokenizer: Tokenizer, channel: int) -> NDArray[np.float64]:
@@ -95,20 +117,25 @@ def _knots_of(tokenizer: Tokenizer, channel: int) -> NDArray[np.float64]:
     return np.asarray(tokenizer.values(tokens, levels)[:, :, channel])
 
 
+def _even_span(knots: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where a little of each bin's mass is spread evenly, (V,) and (V,)."""
+    low = np.minimum(np.concatenate([knots[:1, -1], knots[:-1, -1]]), knots[:, 0])
+    high = np.maximum(np.concatenate([knots[1:, 0], knots[-1:, 0]]), knots[:, -1])
+    return low, np.maximum(high, low + _LEAST_GAP)
+
+
 def _log_density(
     knots: NDArray[np.float64], token: NDArray[np.int64], value: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the log density per sigma, (N,); NaN where a bin is a single value."""
+    """Return the log density per sigma, (N,)."""
     inside = knots[token]
     right = np.clip((inside <= value[:, None]).sum(axis=1), 1, _NUM_KNOTS - 1)
     rows = np.arange(len(token))
     gap = np.maximum(inside[rows, right] - inside[rows, right - 1], _LEAST_GAP)
     held = (value >= inside[:, 0]) & (value <= inside[:, -1])
-    low = knots[np.maximum(token - 1, 0), -1]
-    high = knots[np.minimum(token + 1, len(knots) - 1), 0]
-    even = np.maximum(np.maximum(high, inside[:, -1]) - np.minimum(low, inside[:, 0]), _LEAST_GAP)
-    density = (1 - _EVEN_SHARE) * held / ((_NUM_KNOTS - 1) * gap) + _EVEN_SHARE / even
-    return np.where(inside[:, -1] > inside[:, 0], np.log(density), np.nan)
+    low, high = _even_span(knots)
+    density = (1 - _EVEN_SHARE) * held / ((_NUM_KNOTS - 1) * gap) + _EVEN_SHARE / (high - low)[token]
+    return np.log(density)
 
 
 def score_tokens(
@@ -141,22 +168,26 @@ def score_tokens(
     windows, owners, rows = _windows(series, context, start, end)
     if not len(rows):
         raise DataError("no candle with half a context before it lies in the range")
+    density = BinDensity(tokenizer)
+    shares = [density.near_zero(channel) for channel in range(len(tokenizer.vocab_sizes))]
     parts = [
-        _of_batch(module, spec, series, windows[first : first + _WINDOWS_A_BATCH], context)
+        _of_batch(
+            module, spec, series, windows[first : first + _WINDOWS_A_BATCH], context=context, near_zero=shares
+        )
         for first in range(0, len(windows), _WINDOWS_A_BATCH)
     ]
-    log_prob, top1 = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
-    density = BinDensity(tokenizer)
+    log_prob, top1, log_mass = (np.concatenate([part[column] for part in parts]) for column in range(3))
     tokens, previous, values, sigma, time = (
         np.concatenate([_taken(field, series, owners, rows, symbol) for symbol in np.unique(owners)])
         for field in ("tokens", "previous", "channels", "sigma", "time")
     )
+    inside = density.log_density(tokens, values, sigma)
     return TokenScores(
         channel_names=tuple(tokenizer.channel_names),
         vocab_sizes=tuple(tokenizer.vocab_sizes),
         log_prob=log_prob,
         top1=top1,
-        log_width=density.log_width(tokens, values, sigma),
+        log_density=np.where(np.isnan(inside), log_mass, log_prob + inside),
         tokens=tokens,
         previous=previous,
         time=time,
@@ -194,9 +225,11 @@ def _of_batch(
     spec: InputSpec,
     series: Sequence[tuple[TokenSeries, SeriesFeatures]],
     windows: NDArray[np.int64],
+    *,
     context: int,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return log probabilities and hits of the targets of some windows, in their order."""
+    near_zero: Sequence[NDArray[np.float64]],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+    """Return log probabilities, hits and log masses near zero of the targets of some windows, in order."""
     import torch
 
     batch = {}
@@ -222,8 +255,10 @@ def _of_batch(
         came = batch["targets"][..., channel]
         said = np.take_along_axis(laws, came[..., None], axis=-1)[..., 0]
         hit = laws.argmax(axis=-1) == came
-        columns.append([np.concatenate([array[row, part] for row, part in counts]) for array in (said, hit)])
-    return np.stack([one[0] for one in columns], axis=1), np.stack([one[1] for one in columns], axis=1)
+        mass = np.log(np.maximum(np.exp(laws) @ near_zero[channel].astype(np.float32), _LEAST_MASS))
+        told = (said, hit, mass)
+        columns.append([np.concatenate([array[row, part] for row, part in counts]) for array in told])
+    return tuple(np.stack(one, axis=1) for one in zip(*columns, strict=True))  # type: ignore[return-value]
 
 
 def _taken(

@@ -177,7 +177,7 @@ def refit(
     remaps = remap(old, new)
     new.save(out)
     if tables is not None:
-        write_remap(remaps, old.channel_names, tables)
+        write_remap(remaps, tables, old=old, new=new)
     _report(new, out, as_json=as_json)
 
 

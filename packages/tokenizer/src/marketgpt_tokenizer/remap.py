@@ -135,8 +135,12 @@ def remap(
     )
 
 
-def write_remap(remaps: Sequence[ChannelRemap], channel_names: Sequence[str], path: Path) -> None:
+def write_remap(
+    remaps: Sequence[ChannelRemap], path: Path, *, old: OHLCTokenizer, new: OHLCTokenizer
+) -> None:
     """Write a safetensors file of ``gap.mixing``, ``gap.push``, ``gap.shift`` and so on, float64.
+
+    Its metadata hold the fingerprints of both tokenizers, ``old`` and ``new``.
 
     Raises:
         RunError: when it cannot be written.
@@ -145,11 +149,12 @@ def write_remap(remaps: Sequence[ChannelRemap], channel_names: Sequence[str], pa
 
     tensors = {
         f"{name}.{part}": np.ascontiguousarray(getattr(one, part))
-        for name, one in zip(channel_names, remaps, strict=True)
+        for name, one in zip(old.channel_names, remaps, strict=True)
         for part in ("mixing", "push", "shift")
     }
+    metadata = {"old": old.fingerprint(), "new": new.fingerprint()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors))
+        temporary.write_bytes(save(tensors, metadata=metadata))
 
 
 def _scale_options(tokenizer: OHLCTokenizer) -> dict[str, object]:

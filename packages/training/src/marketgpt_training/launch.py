@@ -9,8 +9,8 @@ from pathlib import Path
 from marketgpt_core.config import to_toml
 from marketgpt_core.errors import RunError
 from marketgpt_core.files import write_text
+from marketgpt_core.run import claim_folder
 from marketgpt_training.config import TrainConfig
-from marketgpt_training.pipeline import claim_folder
 
 CONFIG_FILE = "config.toml"
 

@@ -13,10 +13,10 @@ import torch
 from marketgpt_core.candles import Candles
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.config import to_toml
-from marketgpt_core.errors import ConfigError, RunError
-from marketgpt_core.files import ensure_writable_folder, write_json, write_text
+from marketgpt_core.errors import ConfigError
+from marketgpt_core.files import write_json, write_text
 from marketgpt_core.plugins import registry
-from marketgpt_core.run import MANIFEST, Run
+from marketgpt_core.run import Run, claim_folder
 from marketgpt_core.tokens import TargetTokenizer
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
@@ -229,14 +229,3 @@ def train(
     prepared = prepare(config, candles if candles is not None else load_candles(config))
     result, _ = fit(config, prepared, folder)
     return write_run(config, prepared, result, folder, clock=clock)
-
-
-def claim_folder(folder: Path) -> None:
-    """Make sure a new run can be written to a folder.
-
-    Raises:
-        RunError: when it holds a run already or cannot be written to.
-    """
-    ensure_writable_folder(folder)
-    if (folder / MANIFEST).exists():
-        raise RunError(f"{folder} already holds a finished run; choose another folder")

@@ -276,12 +276,10 @@ def _tokens(results: Results) -> str:
         )  # fmt: skip
     table = html_table(("law", "nats a candle", "model less it", *names, "top-1"), rows)
     density = section["density"]
-    said = ""
-    if density["nats_a_candle"] is not None:
-        said = (
-            f" As a density of log returns: {density['nats_a_candle']:.4f} nats a candle [{density['low']:.4f}, "
-            f"{density['high']:.4f}], over candles without an atom ({density['left_out']:,} left out)."
-        )
+    said = (
+        f" As a density of log returns: {density['nats_a_candle']:.4f} nats a candle [{density['low']:.4f}, "
+        f"{density['high']:.4f}], a move next to zero counted as one event."
+    )
     text = f"Cross-entropy of the tokens that came in {section['candles']:,} candles.{said}"
     return f"<section><h2>Tokens</h2><p class='muted'>{html.escape(text)}</p>{table}</section>"
 

@@ -138,10 +138,7 @@ def _tokens(section: Mapping[str, Any]) -> Table:
     entropy, top1 = section["cross_entropy"], section["top1"]
     names = [name for name in entropy["model"] if name != "total"]
     caption = "Cross-entropy in nats (a candle, then by channel), the likeliest token's share of hits."
-    left = section["density"]
-    if left["nats_a_candle"] is not None:
-        nats = f"{left['nats_a_candle']:.3f} nats a candle"
-        caption += f" As a density: {nats}, {left['left_out']:,} with atoms left out."
+    caption += f" As a density: {section['density']['nats_a_candle']:.3f} nats a candle."
 
     def rows() -> Iterator[list[str]]:
         for name, values in entropy.items():

@@ -35,9 +35,8 @@ class TokenScores(Protocol):
         vocab_sizes: Tokens of each channel.
         log_prob: shape (N, K): natural log of the probability of the token that came, given all before it.
         top1: shape (N, K), bool: the likeliest token was the one that came.
-        log_width: shape (N, K): minus the natural log of the density, per unit of log return, of the law
-            inside the bin at the value that came: -(log_prob - log_width) is the density's negative
-            log-likelihood. NaN for an atom, which has no density.
+        log_density: shape (N, K): natural log of the density, per unit of log return, at the value that came;
+            next to zero, that of the mass there, one event.
         tokens: shape (N, K): the tokens that came.
         previous: shape (N, K): those of the candle before.
         time: shape (N,), datetime64[ns]: of the candle that came.
@@ -53,7 +52,7 @@ class TokenScores(Protocol):
     @property
     def top1(self) -> NDArray[np.bool_]: ...  # noqa: D102
     @property
-    def log_width(self) -> Floats: ...  # noqa: D102
+    def log_density(self) -> Floats: ...  # noqa: D102
     @property
     def tokens(self) -> Tokens: ...  # noqa: D102
     @property
@@ -124,8 +123,7 @@ def token_section(
     Keys: ``candles``; ``cross_entropy`` -> forecaster -> ``total`` and by channel, nats; ``top1`` likewise,
         shares;
     ``against`` -> comparator -> ``difference`` in nats a candle (negative: the model is better), interval,
-    verdict and Diebold-Mariano; ``density`` -> ``nats_a_candle`` over candles without an atom, and
-    ``left_out``.
+    verdict and Diebold-Mariano; ``density`` -> ``nats_a_candle``, a move next to zero counted as one event.
 
     Args:
         forecaster: The model.
@@ -210,15 +208,7 @@ def _against(ours: NDArray[np.float64], theirs: NDArray[np.float64], blocks: Dat
 
 def _density(scores: TokenScores, blocks: DateBlocks) -> dict[str, Any]:
     """Return nats a candle as a density of its channels, in log returns: comparable across tokenizers."""
-    loss = -(np.asarray(scores.log_prob, dtype=np.float64) - scores.log_width)
-    whole = np.isfinite(loss).all(axis=1)
-    left_out = int((~whole).sum())
-    if not whole.any():
-        return {"nats_a_candle": None, "left_out": left_out}
-    kept = DateBlocks(scores.time[whole], block_dates=blocks.block_dates)
-    mean, low, high = kept.mean(loss[whole].sum(axis=1))
-    means = loss[whole].mean(axis=0).tolist()
-    return {
-        "nats_a_candle": mean, "low": low, "high": high, "left_out": left_out,
-        "channels": dict(zip(scores.channel_names, means, strict=True)),
-    }  # fmt: skip
+    loss = -np.asarray(scores.log_density, dtype=np.float64)
+    mean, low, high = blocks.mean(loss.sum(axis=1))
+    channels = dict(zip(scores.channel_names, loss.mean(axis=0).tolist(), strict=True))
+    return {"nats_a_candle": mean, "low": low, "high": high, "channels": channels}
