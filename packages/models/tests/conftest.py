@@ -66,18 +66,20 @@ def build(spec):
 
 @pytest.fixture(scope="session")
 def write_run(candles, tokenizer, spec, build):
-    """Write a sealed run: ``write_run(folder, noise=0.1, **options)``."""
+    """Write a sealed run: ``write_run(folder, noise=0.1, name="market_gpt", **options)``."""
 
-    def write(folder, noise=0.1, **options):
-        variant = registry("model").create("market_gpt", OPTIONS | options)
+    def write(folder, noise=0.1, name="market_gpt", **options):
+        known = registry("model").load(name).Config.model_fields
+        ours = {key: value for key, value in OPTIONS.items() if key in known}
+        variant = registry("model").create(name, ours | options)
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer.save(folder / "tokenizer.json")
         save_model(
             folder,
-            "market_gpt",
+            name,
             variant.config,
             spec,
-            build(noise, **options),
+            build(noise, name, **options),
             tokenizer_fingerprint=tokenizer.fingerprint(),
         )
         return Run.seal(folder, data_fingerprint=candles.fingerprint())

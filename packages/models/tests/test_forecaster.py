@@ -263,16 +263,3 @@ def test_odds_of_a_touch_come_from_the_paths_candles(run_folder, candles):
     ended = (made.paths[:, :, [0, 2]] >= 0.02).mean(axis=1)
     assert (up >= ended).all()
     assert up.max() > 0 < down.max()
-
-
-def test_near_horizons_may_mix_in_paths_where_heads_say_the_rest(run_folder, candles):
-    asked = {"horizons": (1, 3), "num_samples": 60}
-    heads, mixture, both = (
-        load_forecaster(run_folder, num_passes=2, **options).forecast(candles, **asked)
-        for options in ({"mix": "heads"}, {"mix": "mixture"}, {"mix": "heads", "sampled_bars": 1})
-    )
-    np.testing.assert_array_equal(both.quantiles[:, 1], heads.quantiles[:, 1])
-    assert not np.array_equal(both.quantiles[:, 0], heads.quantiles[:, 0])
-    # The first step of a path does not depend on how long it grows, but on its draws.
-    np.testing.assert_allclose(both.p_up[:, 0], mixture.p_up[:, 0], atol=0.15)
-    assert both.epistemic.tolist() == heads.epistemic.tolist()

@@ -110,6 +110,9 @@ class FlattenedDecoder(GPTDecoder):
         x: Tensor = self.module.candle_head.token_embeddings[channel](token)
         return x if self.input_mask is None else x * self.input_mask
 
+    def move_probabilities(self, h_ND: Tensor, temperature: float) -> None:
+        """Say nothing: a body given every gap would take a step of the trunk for each."""
+
     def draw(self, h: Tensor, u: Tensor, temperature: float, cache: PathCache) -> Tensor:
         """Draw one candle a path, (N, S, K) int64, a step of the trunk between channels."""
         h_PD, u_PK = h.flatten(0, 1), u.flatten(0, 1)

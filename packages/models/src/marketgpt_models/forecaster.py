@@ -23,6 +23,7 @@ from marketgpt_core.run import Run
 from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
+from marketgpt_models.candle_law import CloseLaw, MoveGrid
 from marketgpt_models.caveats import caveats_of
 from marketgpt_models.checkpoint import check_fit, load_model, read_model_json
 from marketgpt_models.devices import device_of
@@ -37,7 +38,7 @@ from marketgpt_models.forecast_rows import (
 )
 from marketgpt_models.forecaster_file import read_forecaster_file
 from marketgpt_models.horizon_bins import HorizonBins
-from marketgpt_models.mixing import LEVELS, HeadLaw, Summary, mixed, summary_of_paths
+from marketgpt_models.mixing import LEVELS, DirectLaw, HeadLaw, Summary, mixed, summary_of_paths
 from marketgpt_models.recalibration import Recalibration
 from marketgpt_models.registry import models
 
@@ -89,9 +90,9 @@ class GPTForecaster:
         Attributes:
             num_passes: Monte Carlo dropout passes the samples are divided into; 1 uses the full network.
             mix: What forecasts are made of: sampled ``paths``, direct ``heads`` (where a horizon has none,
-                paths), or the ``mixture`` of both, half and half in probability space.
-            sampled_bars: With ``heads``, horizons of up to so many bars mix in sampled paths all the same: a
-                bar ahead the law of the next candle is the sharper one, and takes a single step.
+                paths), or the ``mixture`` of both, half and half in probability space. A bar ahead the head
+                of candles takes the place of the direct one where it tells the close's law exactly: it is
+                the sharper of the two.
             temperature: Divides the logits; 1 is the law that was learned.
             recalibrate: Put spreads right as the validation part of the run's training says.
             keep_paths: Keep the sampled paths in the forecast, highs and lows too where the tokenizer has
@@ -102,7 +103,6 @@ class GPTForecaster:
 
         num_passes: int = Field(default=4, ge=1, le=256)
         mix: Literal["paths", "heads", "mixture"] = "mixture"
-        sampled_bars: int = Field(default=0, ge=0)
         temperature: float = Field(default=1.0, gt=0, le=10)
         recalibrate: bool = True
         keep_paths: bool = False
@@ -129,6 +129,7 @@ class GPTForecaster:
         self.context = context
         self._model_id = model_id
         self._bins = HorizonBins.from_json(spec.horizon_bins) if spec.horizons else None
+        self._grid = MoveGrid.of(tokenizer) if self.config.mix != "paths" else None
         # A pass holds its dropout masks in the module: one forecast at a time.
         self._lock = threading.Lock()
 
@@ -302,14 +303,14 @@ class GPTForecaster:
             num_passes=passes,
             seed=seed,
             temperature=self.config.temperature,
+            grid=self._grid if int(steps[0]) == 1 else None,
             extremes=self.config.keep_paths and {"up", "low"} <= set(self.tokenizer.channel_names),
         )
         return self._summary(sample, steps, passes), sample if self.config.keep_paths else None
 
     def _is_sampled(self, horizon: int) -> bool:
         """Whether a horizon takes sampled paths."""
-        has_head = self.config.mix == "heads" and horizon in self.spec.horizons
-        return not has_head or horizon <= self.config.sampled_bars
+        return self.config.mix != "heads" or horizon not in self.spec.horizons
 
     def _reach(self, steps: NDArray[np.int64]) -> int:
         """Return how many bars paths must reach; 0 when the heads alone do."""
@@ -321,7 +322,7 @@ class GPTForecaster:
         """Summarise each horizon by paths, heads or both, and put them side by side."""
         pieces = []
         for h in steps.tolist():
-            law = self._head_law(sample, h) if self.config.mix != "paths" else None
+            law = self._direct_law(sample, h) if self.config.mix != "paths" else None
             if law is not None and not self._is_sampled(h):
                 pieces.append(law.summary())
                 continue
@@ -330,7 +331,9 @@ class GPTForecaster:
         names = ("quantiles", "p_up", "aleatoric", "epistemic")
         return Summary(*(np.concatenate([getattr(one, name) for one in pieces], axis=1) for name in names))
 
-    def _head_law(self, sample: PathSample, horizon: int) -> HeadLaw | None:
+    def _direct_law(self, sample: PathSample, horizon: int) -> DirectLaw | None:
+        if horizon == 1 and sample.close_cdf is not None and self._grid is not None:
+            return CloseLaw(self._grid.points, sample.close_cdf, sample.next_sigma[:, None])
         if self._bins is None or sample.horizon_probabilities is None or horizon not in self._bins.horizons:
             return None
         h = self._bins.horizons.index(horizon)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from marketgpt_core.tokens import Tokenizer
+from marketgpt_models.candle_law import MoveGrid
 from marketgpt_models.chunks import available_threads, run_chunks
 from marketgpt_models.features import continuous_of
 from marketgpt_models.passes import held_pass
@@ -29,7 +30,11 @@ _BYTES_A_CHUNK = {"cpu": 1 << 26, "cuda": 1 << 32}
 
 
 class PathDecoder(Protocol):
-    """What a module's ``decoder()`` returns: it encodes history once, then grows paths from it."""
+    """What a module's ``decoder()`` returns: it encodes history once, then grows paths from it.
+
+    One that knows the next close's law without drawing has ``move_probabilities(h_ND, temperature)``, too,
+    which returns the joint law of gap and body, (N, V_gap * V_body), or None.
+    """
 
     def path_bytes(self, num_steps: int) -> int:
         """Return what one path of ``num_steps`` takes in the cache: it bounds the paths grown at a time."""
@@ -65,12 +70,15 @@ class PathSample:
             The samples of one pass stand together: pass i is the i-th of ``num_passes`` equal blocks.
         horizon_probabilities: shape (num_passes, N, H, B), float64, of the direct heads; None without.
         next_sigma: shape (N,), float64: scale of the first candle ahead.
+        close_cdf: shape (num_passes, N, G), float64: distribution function of the next close's move, in
+            units of sigma, on the grid asked for; None where the model does not tell.
         highs, lows: as ``log_returns``, of each candle's high and low; None unless asked for.
     """
 
     log_returns: NDArray[np.float64]
     horizon_probabilities: NDArray[np.float64] | None
     next_sigma: NDArray[np.float64]
+    close_cdf: NDArray[np.float64] | None = None
     highs: NDArray[np.float64] | None = None
     lows: NDArray[np.float64] | None = None
 
@@ -96,6 +104,7 @@ def sample_paths(
     seed: int = 0,
     temperature: float = 1.0,
     extremes: bool = False,
+    grid: MoveGrid | None = None,
 ) -> PathSample:
     """Sample paths of future candles, the history of a row encoded once for all its paths.
 
@@ -109,11 +118,12 @@ def sample_paths(
         seed: Decides the masks of the passes; the draws of a row come from ``prefix.seeds``.
         temperature: Divides the logits; 1 is the law that was learned.
         extremes: Keep highs and lows, too; the tokenizer then has channels ``up`` and ``low``.
+        grid: Tell the next close's law on this grid, where the model can.
 
     Returns:
         The paths: the same seeds give the same, whatever else is in the batch.
     """
-    plan = _Plan(num_steps, num_samples, num_passes, seed, temperature, extremes=extremes)
+    plan = _Plan(num_steps, num_samples, num_passes, seed, temperature, extremes=extremes, grid=grid)
     return _sample(module, module.decoder, tokenizer, prefix, plan)  # type: ignore[arg-type]
 
 
@@ -147,6 +157,7 @@ class _Plan:
     seed: int
     temperature: float
     extremes: bool = False
+    grid: MoveGrid | None = None
 
     def __post_init__(self) -> None:
         if self.num_samples % self.num_passes:
@@ -180,18 +191,24 @@ def _sample(
     device = next(module.parameters()).device
     # Closes; highs and lows where they are asked for.
     paths = np.empty((3 if plan.extremes else 1, len(prefix), plan.num_samples, plan.num_steps))
-    heads: list[NDArray[np.float64]] = []
+    told: list[list[NDArray[np.float64] | None]] = []
     for number in range(plan.num_passes):
         with held_pass(module, seed=plan.seed, number=number, num_passes=plan.num_passes):
             decoder = make_decoder()
             chunks = _chunks(prefix, plan, decoder.path_bytes(plan.num_steps), device.type)
             grow = _Growth(decoder, tokenizer, prefix, plan, number, device, paths)
             results = run_chunks(grow, chunks, parallel=device.type == "cpu")
-        if results and results[0] is not None:
-            order = np.argsort(np.concatenate(chunks), kind="stable")
-            heads.append(np.concatenate([one for one in results if one is not None])[order])
-    laws = np.stack(heads) if heads else None
-    return PathSample(paths[0], laws, tokenizer.sigma(prefix.state), *paths[1:])
+        order = np.argsort(np.concatenate(chunks), kind="stable")
+        told.append([_joined([one[part] for one in results], order) for part in range(2)])
+    laws, closes = (None if one[0] is None else np.stack(one) for one in zip(*told, strict=True))
+    return PathSample(paths[0], laws, tokenizer.sigma(prefix.state), closes, *paths[1:])
+
+
+def _joined(
+    parts: Sequence[NDArray[np.float64] | None], order: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    found = [one for one in parts if one is not None]
+    return np.concatenate(found)[order] if found else None
 
 
 def _chunks(prefix: Prefix, plan: _Plan, path_bytes: int, device_type: str) -> list[NDArray[np.int64]]:
@@ -222,19 +239,30 @@ class _Growth:
     paths: NDArray[np.float64]
 
     @torch.inference_mode()
-    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Grow one chunk; return the direct heads' probabilities (rows, H, B)."""
+    def __call__(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64] | None, ...]:
+        """Grow one chunk; return the direct heads' probabilities (rows, H, B), the closes' laws (rows, G)."""
         prefix, plan = self.prefix.rows(rows), self.plan
         h_ND, cache = self.decoder.begin(
             {name: self._tensor(getattr(prefix, name)) for name in MODEL_INPUTS},
             num_samples=plan.samples_a_pass,
             num_steps=plan.num_steps,
         )
-        heads = self.decoder.horizon_probabilities(h_ND)
+        heads, closes = self.decoder.horizon_probabilities(h_ND), self._closes(h_ND)
         first = self.number * plan.samples_a_pass
         block = slice(first, first + plan.samples_a_pass)
         self.paths[:, rows, block] = self._grow(prefix, h_ND, cache)
-        return None if heads is None else heads.double().cpu().numpy()
+        return tuple(None if one is None else one.double().cpu().numpy() for one in (heads, closes))
+
+    def _closes(self, h_ND: Tensor) -> Tensor | None:
+        # A plugin's decoder may not tell.
+        tell = getattr(self.decoder, "move_probabilities", None)
+        if self.plan.grid is None or tell is None:
+            return None
+        pairs: Tensor | None = tell(h_ND, self.plan.temperature)
+        if pairs is None:
+            return None
+        cdf = (pairs @ self._tensor(self.plan.grid.below)).cummax(dim=-1).values
+        return cdf / cdf[:, -1:]
 
     def _grow(self, prefix: Prefix, h_ND: Tensor, cache: object) -> NDArray[np.float64]:
         tokenizer, plan = self.tokenizer, self.plan

@@ -6,6 +6,7 @@ Legend: N rows, H horizons, S path samples, M points of the heads' law, Q levels
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from marketgpt_models.horizon_bins import HorizonBins
 
 LEVELS = np.asarray(QUANTILE_LEVELS)
 # The heads' law stands for itself as so many points at even levels: the outermost lie beyond 0.1%.
-_NUM_POINTS = 1_000
+NUM_POINTS = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ class HeadLaw:
 
     def points(self) -> NDArray[np.float64]:
         """Return M equally likely log returns, (N, H, M)."""
-        return self.at((np.arange(_NUM_POINTS) + 0.5) / _NUM_POINTS)
+        return self.at((np.arange(NUM_POINTS) + 0.5) / NUM_POINTS)
 
     def summary(self) -> Summary:
         """Summarise without sampling."""
@@ -105,7 +106,19 @@ class HeadLaw:
         )
 
 
-def mixed(ends_NSH: NDArray[np.float64], num_passes: int, heads: HeadLaw) -> Summary:
+class DirectLaw(Protocol):
+    """What is said of a horizon without sampling: :class:`HeadLaw` and ``candle_law.CloseLaw``."""
+
+    def summary(self) -> Summary:
+        """Summarise."""
+        ...
+
+    def points(self) -> NDArray[np.float64]:
+        """Return M equally likely log returns, (N, H, M)."""
+        ...
+
+
+def mixed(ends_NSH: NDArray[np.float64], num_passes: int, heads: DirectLaw) -> Summary:
     """Mix paths and heads half and half, as distributions: quantiles of the mixture, not mean quantiles.
 
     The epistemic spread is the heads', which is free of sampling noise.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -52,6 +53,18 @@ class NetworkDecoder:
     def draw(self, h: Tensor, u: Tensor, temperature: float, cache: Any) -> Tensor:  # noqa: ANN401, ARG002 - the protocol's
         """Draw one candle a state: tokens (..., K) int64, by the inverse cdf at ``u`` (..., K) in [0, 1)."""
         return self.network.candle_head.draw(h, u, temperature)
+
+    def move_probabilities(self, h_ND: Tensor, temperature: float) -> Tensor | None:
+        """Return the joint law of the first two channels of the next candle, (N, V_0 * V_1)."""
+        head = self.network.candle_head
+        laws = []
+        for channel in range(2):
+            logits = head.channel_logits(channel, h_ND) / temperature
+            laws.append(logits.softmax(dim=-1))
+            if not channel:
+                every = torch.arange(head.vocab_sizes[0], device=h_ND.device).expand(len(h_ND), -1)
+                h_ND = head.given(0, h_ND[:, None], every)
+        return (laws[0][:, :, None] * laws[1]).flatten(1)
 
     def horizon_probabilities(self, h_ND: Tensor) -> Tensor | None:
         """Return the direct heads' probabilities (N, H, bins); None without direct heads."""

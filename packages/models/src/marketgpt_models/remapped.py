@@ -113,7 +113,7 @@ def remapped_weights(
         return (mixing @ table.double()).to(table.dtype)
 
     result = dict(weights)
-    parts = weights[embedding].split(list(spec.vocab_sizes))
+    parts = torch.split(weights[embedding], list(spec.vocab_sizes))
     result[embedding] = torch.cat([mixed(k, part) for k, part in enumerate(parts)])
     for k, one in enumerate(tables):
         for name in (f"token_embeddings.{k}.weight", f"logits.{k}.weight", f"logits.{k}.bias"):

@@ -79,7 +79,7 @@ class BinDensity:
         own = _share_below(knots, _NEAR_ZERO) - _share_below(knots, -_NEAR_ZERO)
         even = np.minimum(high, _NEAR_ZERO) - np.maximum(low, -_NEAR_ZERO)
         mixed = (1 - _EVEN_SHARE) * own + _EVEN_SHARE * np.maximum(even, 0.0) / (high - low)
-        return np.where(knots[:, -1] > knots[:, 0], mixed, own)
+        return np.asarray(np.where(knots[:, -1] > knots[:, 0], mixed, own))
 
     def log_density(
         self, tokens: NDArray[np.integer[Any]], values: NDArray[np.floating[Any]], sigma: NDArray[np.float64]
@@ -135,7 +135,7 @@ def _log_density(
     held = (value >= inside[:, 0]) & (value <= inside[:, -1])
     low, high = _even_span(knots)
     density = (1 - _EVEN_SHARE) * held / ((_NUM_KNOTS - 1) * gap) + _EVEN_SHARE / (high - low)[token]
-    return np.log(density)
+    return np.asarray(np.log(density))
 
 
 def score_tokens(
