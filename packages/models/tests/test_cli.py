@@ -48,7 +48,7 @@ def run(*arguments, command=forecast):
 def test_models_lists_sizes():
     listed = json.loads(run("--json", command=models).stdout)
     ours = next(row for row in listed if row["name"] == "market_gpt")
-    assert ours["parameters"] == 523_536
+    assert ours["parameters"] == 523_750
     assert ours["context"] == 128
     names = [row["name"] for row in listed]
     assert {"gru", "lstm", "market_gpt", "market_gpt_multi", "multitask"} <= set(names)

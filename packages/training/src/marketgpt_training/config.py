@@ -55,10 +55,12 @@ class SplitConfig(Config):
 
 
 class OptimConfig(Config):
-    """AdamW with linear warm-up and cosine decay."""
+    """AdamW with linear warm-up and cosine decay, or none."""
 
     lr: float = Field(default=2e-3, gt=0)
-    min_lr_ratio: Fraction = Field(default=0.05, description="learning rate at the end, as a share of lr")
+    min_lr_ratio: float = Field(
+        default=0.05, ge=0, le=1, description="learning rate at the end, as a share of lr; 1: no decay"
+    )
     warmup_steps: int = Field(default=30, ge=0)
     weight_decay: float = Field(default=0.1, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
