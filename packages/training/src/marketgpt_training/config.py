@@ -72,7 +72,7 @@ class OptimConfig(Config):
 
 
 class DisturbConfig(Config):
-    """How inputs are disturbed in training, and only there."""
+    """How windows are disturbed in training, and only there."""
 
     market_noise: float = Field(
         default=0.5,
@@ -84,6 +84,12 @@ class DisturbConfig(Config):
         ge=0,
         le=1,
         description="share of windows where what paths do not know is withheld",
+    )
+    mirrored_candles: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the direction of the next candle that is kept from the model",
     )
 
 

@@ -18,6 +18,7 @@ from marketgpt_models.features import SeriesFeatures
 from marketgpt_training.base import Batch
 from marketgpt_training.config import DisturbConfig
 from marketgpt_training.disturbance import Disturbance
+from marketgpt_training.mirror import Mirror
 
 
 class WindowDataset:
@@ -29,7 +30,8 @@ class WindowDataset:
         target_start: Only targets stamped at or after this count; None counts all.
         target_end: Only targets stamped before this count.
         spec: What the model is built for: ids of assets, and which inputs may be withheld.
-        disturb: How inputs are disturbed in training; None for validation.
+        disturb: How windows are disturbed in training; None for validation.
+        channel_names: Of the tokens; needed to mirror candles.
 
     Raises:
         DataError: when no target is left.
@@ -44,6 +46,7 @@ class WindowDataset:
         target_end: np.datetime64 | None = None,
         spec: InputSpec,
         disturb: DisturbConfig | None = None,
+        channel_names: Sequence[str] = (),
     ) -> None:
         usable = [one for one in features if len(one.time) > 1]
         if not usable:
@@ -58,6 +61,9 @@ class WindowDataset:
         self._tasks = np.concatenate([one.tasks for one in usable])
         self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
         self._disturb = None if disturb is None else Disturbance(disturb, spec)
+        # Half of the candles mirrored says nothing of direction.
+        self._mirror_rate = 0.0 if disturb is None else disturb.mirrored_candles / 2
+        self._mirror = Mirror(self._tokens, channel_names) if self._mirror_rate else None
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
         self.num_targets = int(self._counts.sum())
         if not self.num_targets:
@@ -89,7 +95,7 @@ class WindowDataset:
 
         Keys: tokens (B,T,K), targets (B,T,K), calendar (B,T,C), asset (B,), category (B,), tasks (B,T,H,J)
         int64; continuous (B,T,F), horizon_z (B,T,H) float32; mask (B,T) bool. Padding is at the end, so that
-        no real row ever attends to it. With a generator inputs may be withheld.
+        no real row ever attends to it. With a generator inputs may be withheld, targets mirrored.
         """
         size = (len(windows), self.context)
         arrays: dict[str, NDArray[Any]] = {
@@ -116,6 +122,9 @@ class WindowDataset:
             arrays["mask"][row, :n] = counts
         if rng is not None and self._disturb is not None:
             self._disturb(arrays["continuous"], rng)
+        if rng is not None and self._mirror is not None:
+            chosen = arrays["mask"] & (rng.random(size) < self._mirror_rate)
+            arrays["targets"][chosen] = self._mirror(arrays["targets"][chosen], rng)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def epoch(

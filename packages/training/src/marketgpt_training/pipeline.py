@@ -119,7 +119,13 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         tokenizer=tokenizer,
         spec=spec,
         variant=variant,
-        train=WindowDataset(train, context=context, spec=spec, disturb=config.disturb),
+        train=WindowDataset(
+            train,
+            context=context,
+            spec=spec,
+            disturb=config.disturb,
+            channel_names=tokenizer.channel_names,
+        ),
         validation=WindowDataset(
             both,
             context=context,
