@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketgpt_core.tokens import Tokenizer
+from marketgpt_models.bin_values import bin_values
 from marketgpt_models.mixing import LEVELS, NUM_POINTS, Summary
 
 # Points either side of zero, from a hundredth of a sigma to the largest move the bins know; and the points
@@ -33,7 +34,8 @@ class MoveGrid:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        gap, body = (_points_of(tokenizer, channel) for channel in (0, 1))
+        levels = (np.arange(_POINTS_A_BIN) + 0.5) / _POINTS_A_BIN
+        gap, body = (bin_values(tokenizer, channel, levels) for channel in (0, 1))
         moves = gap[:, None, :, None] + body[None, :, None, :]
         largest = max(float(np.abs(moves).max()), 2 * _NEAREST)
         side = np.geomspace(_NEAREST, largest, _POINTS_A_SIDE)
@@ -51,16 +53,6 @@ class MoveGrid:
     def of(cls, tokenizer: Tokenizer) -> MoveGrid | None:
         """Return the grid, or None where a candle is not drawn gap and body first."""
         return cls(tokenizer) if tuple(tokenizer.channel_names[:2]) == ("gap", "body") else None
-
-
-def _points_of(tokenizer: Tokenizer, channel: int) -> NDArray[np.float64]:
-    """Return equally likely values of each token of a channel, (V, 16)."""
-    size, channels = tokenizer.vocab_sizes[channel], len(tokenizer.vocab_sizes)
-    tokens = np.zeros((size, _POINTS_A_BIN, channels), dtype=np.int64)
-    tokens[:, :, channel] = np.arange(size)[:, None]
-    levels = np.zeros(tokens.shape)
-    levels[:, :, channel] = (np.arange(_POINTS_A_BIN) + 0.5) / _POINTS_A_BIN
-    return np.asarray(tokenizer.values(tokens, levels)[:, :, channel])
 
 
 @dataclass(frozen=True, eq=False)

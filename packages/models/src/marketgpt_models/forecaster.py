@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -129,7 +130,6 @@ class GPTForecaster:
         self.context = context
         self._model_id = model_id
         self._bins = HorizonBins.from_json(spec.horizon_bins) if spec.horizons else None
-        self._grid = MoveGrid.of(tokenizer) if self.config.mix != "paths" else None
         # A pass holds its dropout masks in the module: one forecast at a time.
         self._lock = threading.Lock()
 
@@ -163,6 +163,11 @@ class GPTForecaster:
             config=config,
             recalibration=recalibration,
         )
+
+    @cached_property
+    def _grid(self) -> MoveGrid | None:
+        # Made when a bar ahead is first asked for.
+        return MoveGrid.of(self.tokenizer) if self.config.mix != "paths" else None
 
     @property
     def model_id(self) -> str:

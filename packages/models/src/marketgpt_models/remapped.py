@@ -23,12 +23,12 @@ from marketgpt_core.run import Run, claim_folder
 from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
 from marketgpt_models.checkpoint import check_fit, load_model, read_model_json, save_model
+from marketgpt_models.forecaster import TOKENIZER_JSON
 from marketgpt_models.forecaster_file import read_forecaster_file, write_forecaster_file
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOKENIZER_JSON = "tokenizer.json"
 _ROW_SUM_ERROR = 1e-6
 
 

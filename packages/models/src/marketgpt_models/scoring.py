@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from marketgpt_core.errors import DataError
 from marketgpt_core.tokens import Tokenizer, TokenSeries
 from marketgpt_models.base import InputSpec
+from marketgpt_models.bin_values import bin_values
 from marketgpt_models.features import SeriesFeatures
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class BinDensity:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._knots = [_knots_of(tokenizer, channel) for channel in range(len(tokenizer.vocab_sizes))]
+        levels = np.linspace(0.0, 1.0, _NUM_KNOTS)
+        channels = range(len(tokenizer.vocab_sizes))
+        self._knots = [bin_values(tokenizer, channel, levels) for channel in channels]
 
     def near_zero(self, channel: int) -> NDArray[np.float64]:
         """Return the share of each bin's law that is near zero, (V,)."""
@@ -105,16 +108,6 @@ def _share_below(knots: NDArray[np.float64], at: float) -> NDArray[np.float64]:
     wide = high > low
     part = np.where(wide, (at - low) / np.where(wide, high - low, 1.0), low <= at)
     return np.asarray(np.clip(part, 0.0, 1.0).mean(axis=1))
-
-
-def _knots_of(tokenizer: Tokenizer, channel: int) -> NDArray[np.float64]:
-    """Return the knots of every bin of a channel, (V, 17), by asking for values at even levels."""
-    size, channels = tokenizer.vocab_sizes[channel], len(tokenizer.vocab_sizes)
-    tokens = np.zeros((size, _NUM_KNOTS, channels), dtype=np.int64)
-    tokens[:, :, channel] = np.arange(size)[:, None]
-    levels = np.zeros(tokens.shape)
-    levels[:, :, channel] = np.linspace(0.0, 1.0, _NUM_KNOTS)
-    return np.asarray(tokenizer.values(tokens, levels)[:, :, channel])
 
 
 def _even_span(knots: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -18,7 +18,6 @@ from marketgpt_models.features import SeriesFeatures
 from marketgpt_training.base import Batch
 from marketgpt_training.config import DisturbConfig
 from marketgpt_training.disturbance import Disturbance
-from marketgpt_training.mirror import Mirror
 
 
 class WindowDataset:
@@ -60,10 +59,7 @@ class WindowDataset:
         self._horizon_z = np.concatenate([one.horizon_z for one in usable])
         self._tasks = np.concatenate([one.tasks for one in usable])
         self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
-        self._disturb = None if disturb is None else Disturbance(disturb, spec)
-        # Half of the candles mirrored says nothing of direction.
-        self._mirror_rate = 0.0 if disturb is None else disturb.mirrored_candles / 2
-        self._mirror = Mirror(self._tokens, channel_names) if self._mirror_rate else None
+        self._disturb = None if disturb is None else Disturbance(disturb, spec, self._tokens, channel_names)
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
         self.num_targets = int(self._counts.sum())
         if not self.num_targets:
@@ -121,10 +117,7 @@ class WindowDataset:
             arrays["tasks"][row, :n] = np.where(counts[:, None, None], self._tasks[source], -1)
             arrays["mask"][row, :n] = counts
         if rng is not None and self._disturb is not None:
-            self._disturb(arrays["continuous"], rng)
-        if rng is not None and self._mirror is not None:
-            chosen = arrays["mask"] & (rng.random(size) < self._mirror_rate)
-            arrays["targets"][chosen] = self._mirror(arrays["targets"][chosen], rng)
+            self._disturb(arrays, rng)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def epoch(

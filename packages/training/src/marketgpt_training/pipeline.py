@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from marketgpt_training.splits import Split, split_dates
 if TYPE_CHECKING:
     from marketgpt_core.tokens import Tokenizer
     from marketgpt_models.base import InputSpec, ModelVariant
+    from marketgpt_models.features import SeriesFeatures
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +80,8 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         DataError: when a part of the split is empty or no symbol is long enough.
         ConfigError: for options a plugin refuses.
     """
-    from marketgpt_models.base import InputSpec
     from marketgpt_models.covariates import Covariates
-    from marketgpt_models.features import CALENDAR_SIZES, HorizonBins, continuous_names, features_of_all
+    from marketgpt_models.features import features_of_all
 
     split = split_dates(config.split, candles)
     train_candles = candles.between(None, split.train_end)
@@ -96,22 +97,7 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         list(features_of_all(tokenizer, part, config.horizons, covariates).values())
         for part in (train_candles, candles.between(None, split.validation_end))
     )
-    aims = tokenizer if isinstance(tokenizer, TargetTokenizer) else None
-    spec = InputSpec(
-        vocab_sizes=tokenizer.vocab_sizes,
-        num_continuous=len(continuous_names(tokenizer.channel_names)) + len(covariates.names),
-        calendar_sizes=CALENDAR_SIZES,
-        horizons=config.horizons,
-        horizon_bins=HorizonBins.fit(
-            np.concatenate([one.horizon_z for one in train]), config.horizons
-        ).to_json(),
-        covariates=config.covariates,
-        assets=tuple(one.symbol for one in train),
-        categories=tuple(sorted({str(one.category) for one in train})),
-        interval=str(candles.interval),
-        task_names=aims.target_names if aims else (),
-        task_sizes=aims.target_sizes if aims else (),
-    )
+    spec = _spec_of(config, tokenizer, train, str(candles.interval))
     context = int(variant.config.context)
     return Prepared(
         candles=candles,
@@ -133,6 +119,32 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
             target_end=split.validation_end,
             spec=spec,
         ),
+    )
+
+
+def _spec_of(
+    config: TrainConfig, tokenizer: Tokenizer, train: Sequence[SeriesFeatures], interval: str
+) -> InputSpec:
+    """Return what a model is built for, from the training part."""
+    from marketgpt_models.base import InputSpec
+    from marketgpt_models.covariates import Covariates
+    from marketgpt_models.features import CALENDAR_SIZES, HorizonBins, continuous_names
+
+    covariates = Covariates(config.covariates)
+    aims = tokenizer if isinstance(tokenizer, TargetTokenizer) else None
+    horizon_z = np.concatenate([one.horizon_z for one in train])
+    return InputSpec(
+        vocab_sizes=tokenizer.vocab_sizes,
+        num_continuous=len(continuous_names(tokenizer.channel_names)) + len(covariates.names),
+        calendar_sizes=CALENDAR_SIZES,
+        horizons=config.horizons,
+        horizon_bins=HorizonBins.fit(horizon_z, config.horizons).to_json(),
+        covariates=config.covariates,
+        assets=tuple(one.symbol for one in train),
+        categories=tuple(sorted({str(one.category) for one in train})),
+        interval=interval,
+        task_names=aims.target_names if aims else (),
+        task_sizes=aims.target_sizes if aims else (),
     )
 
 

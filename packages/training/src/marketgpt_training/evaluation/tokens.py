@@ -149,19 +149,14 @@ def token_section(
     if counted is not None:
         told |= _counted_log_probs(counted, scores)
         top1 |= _counted_top1(counted, scores)
+    top1["uniform"] = np.exp(uniform)[None]
     names = list(scores.channel_names)
     blocks = DateBlocks(scores.time, block_dates=_BLOCK_DATES, seed=seed)
     return {
         "candles": len(scores.time),
         "training_candles": counted.num_candles if counted is not None else None,
         "cross_entropy": {name: _channels(-values, names, total=np.sum) for name, values in told.items()},
-        "top1": {name: _channels(hits, names, total=np.mean) for name, hits in top1.items()}
-        | {
-            "uniform": {
-                "total": float(np.exp(uniform).mean()),
-                **dict(zip(names, np.exp(uniform).tolist(), strict=True)),
-            }
-        },
+        "top1": {name: _channels(hits, names, total=np.mean) for name, hits in top1.items()},
         "against": {
             name: _against(-told["model"].sum(axis=1), -values.sum(axis=1), blocks)
             for name, values in told.items()
