@@ -35,6 +35,9 @@ NAMES = tuple(f"{scope}_{name}" for scope in ("all", "category") for name in _ST
 KNOWN_AHEAD = False
 
 LEAST_SYMBOLS = 5
+_ALL = "all"
+# Moments looked at together: what they see of all symbols stays in the processor's cache.
+_CHUNK = 512
 _LONGEST_SILENCE = np.timedelta64(4, "D")
 _LIMIT = 8.0
 # A candle of 25 times its expected variance counts as one: a single split would else be the whole market.
@@ -48,47 +51,44 @@ _TYPICAL_VOLATILITY, _VOLATILITY_SPREAD, _RATIO_SPREAD = 0.01, 0.5, 0.4
 
 def of(candles: Candles, encoded: Mapping[str, TokenSeries]) -> dict[str, NDArray[np.float32]]:
     """Return the statistics of all symbols and of the category, known when each candle had ended."""
-    members = Candles([candles[symbol] for symbol in encoded])
-    aligned = Aligned(members)
-    moments = np.unique(np.concatenate([aligned.known_at(symbol)[1:] for symbol in members.symbols]))
-    panel = _Panel(aligned, encoded, moments)
-    categories = np.array([str(encoded[symbol].category) for symbol in members.symbols])
-    everyone = panel.statistics(np.ones(len(categories), dtype=bool))
-    by_category = {name: panel.statistics(categories == name) for name in np.unique(categories)}
+    aligned = Aligned(Candles([candles[symbol] for symbol in encoded]))
+    moments = np.unique(np.concatenate([aligned.known_at(symbol)[1:] for symbol in aligned.symbols]))
+    categories = np.array([str(encoded[symbol].category) for symbol in aligned.symbols])
+    scopes = {name: categories == name for name in np.unique(categories)}
+    scopes[_ALL] = np.ones(len(categories), dtype=bool)
+    panel = _Panel(aligned, encoded)
+    said: dict[str, list[NDArray[np.float64]]] = {name: [] for name in scopes}
+    for start in range(0, len(moments), _CHUNK):
+        seen = panel.seen(moments[start : start + _CHUNK])
+        for name, chosen in scopes.items():
+            said[name].append(_of_scope(seen[..., chosen]))
+    statistics = {name: _with_averages(np.concatenate(rows), moments) for name, rows in said.items()}
     result = {}
     for symbol, series in encoded.items():
         at = np.searchsorted(moments, aligned.known_at(symbol)[1:])
-        result[symbol] = np.concatenate([everyone[at], by_category[str(series.category)][at]], axis=1)
+        result[symbol] = np.concatenate([statistics[_ALL][at], statistics[str(series.category)][at]], axis=1)
     return result
 
 
 class _Panel:
-    """What every symbol's last candle said at each moment, (M, S); NaN where it had none lately."""
+    """What every symbol's last candle said, at any moment."""
 
-    def __init__(
-        self, aligned: Aligned, encoded: Mapping[str, TokenSeries], moments: NDArray[np.datetime64]
-    ) -> None:
-        self.moments = moments
-        # The first candle has no move: a value of NaN stands in its place.
-        values = {symbol: _of_symbol(aligned.candles[symbol], one) for symbol, one in encoded.items()}
-        stale = ~(aligned.age(moments) <= _LONGEST_SILENCE)
-        self.move, self.scaled_move, self.ratio, self.to_slow = (
-            np.where(stale, np.nan, aligned.last({s: v[field] for s, v in values.items()}, moments))
-            for field in range(4)
+    def __init__(self, aligned: Aligned, encoded: Mapping[str, TokenSeries]) -> None:
+        self._aligned = aligned
+        # All symbols end to end, so that a chunk of moments is one look-up.
+        self._values = np.concatenate(
+            [_of_symbol(aligned.candles[symbol], encoded[symbol]) for symbol in aligned.symbols], axis=1
         )
+        self._known = np.concatenate([aligned.known_at(symbol) for symbol in aligned.symbols])
+        lengths = [len(series) for series in aligned.candles.values()]
+        self._first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
 
-    def statistics(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return (M, Q) over some symbols; zeros, ``known`` included, where there are too few."""
-        move, scaled, ratio, to_slow = (
-            one[:, chosen] for one in (self.move, self.scaled_move, self.ratio, self.to_slow)
-        )
-        known = np.isfinite(scaled).sum(axis=1) >= LEAST_SYMBOLS
-        columns = np.zeros((len(known), len(_STATISTICS)))
-        if known.any():
-            columns[known] = _columns(
-                move[known], scaled[known], ratio[known], to_slow[known], _elapsed_days(self.moments[known])
-            )
-        return np.clip(columns, -_LIMIT, _LIMIT).astype(np.float32)
+    def seen(self, moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
+        """Return move, scaled move, ratio, log sigma to slow: (4, M, S); NaN where there was none lately."""
+        rows = self._aligned.rows(moments)
+        at = self._first + np.maximum(rows, 0)
+        fresh = (rows >= 0) & (moments[:, None] - self._known[at] <= _LONGEST_SILENCE)
+        return np.where(fresh, self._values[:, at], np.nan)
 
 
 def _of_symbol(series: CandleSeries, encoded: TokenSeries) -> NDArray[np.float64]:
@@ -99,34 +99,65 @@ def _of_symbol(series: CandleSeries, encoded: TokenSeries) -> NDArray[np.float64
     return np.concatenate([np.full((4, 1), np.nan), rows], axis=1)
 
 
-def _columns(
-    move: NDArray[np.float64],
-    scaled: NDArray[np.float64],
-    ratio: NDArray[np.float64],
-    to_slow: NDArray[np.float64],
-    elapsed_days: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    mean_move = np.nanmean(move, axis=1)
-    log_ratio = np.log(np.nanmean(np.minimum(ratio, _MOST_RATIO), axis=1) + _SMALL_RATIO)
+def _of_scope(seen: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what a scope's symbols (4, M, S) say at each moment: (M, 6), NaN where there are too few."""
+    result = np.full((seen.shape[1], 6), np.nan)
+    known = np.isfinite(seen[1]).sum(axis=1) >= LEAST_SYMBOLS
+    if known.any():
+        move, scaled, ratio, to_slow = seen[:, known]
+        result[known] = np.stack(
+            [
+                np.nanmean(move, axis=1),
+                np.nanmean(scaled, axis=1),
+                np.nanstd(scaled, axis=1),
+                np.nanmean(np.minimum(ratio, _MOST_RATIO), axis=1),
+                _nanmedian(ratio),
+                np.nanmean(to_slow, axis=1),
+            ],
+            axis=1,
+        )
+    return result
+
+
+def _with_averages(said: NDArray[np.float64], moments: NDArray[np.datetime64]) -> NDArray[np.float32]:
+    """Return (M, Q); zeros, ``known`` included, where a scope said nothing."""
+    known = np.isfinite(said[:, 0])
+    columns = np.zeros((len(said), len(_STATISTICS)))
+    if known.any():
+        columns[known] = _columns(said[known], _elapsed_days(moments[known]))
+    return np.clip(columns, -_LIMIT, _LIMIT).astype(np.float32)
+
+
+def _columns(said: NDArray[np.float64], elapsed_days: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean_move, mean_scaled, spread_scaled, mean_ratio, median_ratio, mean_to_slow = said.T
+    log_ratio = np.log(mean_ratio + _SMALL_RATIO)
     fast, slow = (
         np.sqrt(_average(mean_move**2, elapsed_days, half_life)) + 1e-8 for half_life in (_FAST, _SLOW)
     )
     before = np.concatenate([fast[:1], fast[:-1]])
     return np.stack(
         [
-            np.ones(len(move)),
-            np.nanmean(scaled, axis=1),
-            np.nanstd(scaled, axis=1) - 1.0,
+            np.ones(len(said)),
+            mean_scaled,
+            spread_scaled - 1.0,
             log_ratio,
-            np.log(np.nanmedian(ratio, axis=1) + _SMALL_RATIO),
+            np.log(median_ratio + _SMALL_RATIO),
             _average(log_ratio, elapsed_days, _RECENT),
-            np.nanmean(to_slow, axis=1) / _RATIO_SPREAD,
+            mean_to_slow / _RATIO_SPREAD,
             mean_move / before,
             np.log(fast / _TYPICAL_VOLATILITY) / _VOLATILITY_SPREAD,
             np.log(fast / slow) / _RATIO_SPREAD,
         ],
         axis=1,
     )
+
+
+def _nanmedian(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each row, (M,); numpy's own goes row by row through Python from 600 columns on."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    count = np.isfinite(ordered).sum(axis=1)
+    row = np.arange(len(values))
+    return 0.5 * (ordered[row, (count - 1) // 2] + ordered[row, count // 2])
 
 
 def _elapsed_days(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
