@@ -157,7 +157,7 @@ def _nanmedian(values: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = np.sort(values, axis=1)  # NaN last
     count = np.isfinite(ordered).sum(axis=1)
     row = np.arange(len(values))
-    return 0.5 * (ordered[row, (count - 1) // 2] + ordered[row, count // 2])
+    return np.asarray(0.5 * (ordered[row, (count - 1) // 2] + ordered[row, count // 2]))
 
 
 def _elapsed_days(moments: NDArray[np.datetime64]) -> NDArray[np.float64]:
