@@ -51,6 +51,24 @@ def test_a_right_spread_stays():
     assert fitted.spreads["us"][1] == pytest.approx(1.0, abs=0.02)
 
 
+def test_the_tails_decide_no_more_than_crps_lets_them():
+    """Levels are dense in the tails: of a law with thinner tails than the truth, the CRPS's factor is found."""
+    said = normal(0.01, dates=1500)
+    came = np.random.default_rng(3).standard_t(3, size=(len(said), 2)) * 0.01 / np.sqrt(3)
+    fitted = Recalibration.fit(said, came, ["us"] * len(said), mix="heads")
+    grid = np.linspace(0.7, 1.2, 101)
+    crps = [_crps_normal(came[:, 0], 0.01 * factor).mean() for factor in grid]
+    assert fitted.spreads["us"][1] == pytest.approx(grid[np.argmin(crps)], abs=0.012)
+
+
+def _crps_normal(outcome, sd):
+    """In closed form (Gneiting and Raftery 2007, equation 21)."""
+    z = outcome / sd
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    below = np.array([NormalDist().cdf(one) for one in z])
+    return sd * (z * (2 * below - 1) + 2 * density - 1 / np.sqrt(np.pi))
+
+
 def test_few_dates_hardly_move_it():
     said = normal(0.01, dates=5, per_date=200)
     fitted = Recalibration.fit(said, outcomes(said, 0.02), ["us"] * len(said), mix="heads")

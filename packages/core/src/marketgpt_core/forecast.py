@@ -127,13 +127,18 @@ class Forecast:
         low, high = self.quantiles[..., left], self.quantiles[..., right]
         return np.asarray(low + weight * (high - low))
 
-    def mean(self) -> NDArray[np.float64]:
-        """Return the mean of each law, shape (N, H), log return: its quantiles integrated over the levels.
+    @property
+    def level_weights(self) -> NDArray[np.float64]:
+        """The share of probability each level stands for, (Q,), of sum 1.
 
-        The trapezoid rule, with the outermost quantiles standing for what lies beyond.
+        Integrates over levels by the trapezoid rule, the outermost ones standing for what lies beyond. A
+        plain mean would not do: levels are dense in the tails.
         """
-        edges = np.concatenate([[0.0], (self.levels[1:] + self.levels[:-1]) / 2, [1.0]])
-        return np.asarray(self.quantiles @ np.diff(edges))
+        return np.diff(np.concatenate([[0.0], (self.levels[1:] + self.levels[:-1]) / 2, [1.0]]))
+
+    def mean(self) -> NDArray[np.float64]:
+        """Return the mean of each law, shape (N, H), log return: its quantiles integrated over the levels."""
+        return np.asarray(self.quantiles @ self.level_weights)
 
     def value_at_risk(self, level: float = 0.05) -> NDArray[np.float64]:
         """Return the loss exceeded with probability ``level``, (N, H), log return, a loss positive."""

@@ -130,11 +130,11 @@ def _factor(forecast: Forecast, outcome: NDArray[np.float64], rows: NDArray[np.b
     away = forecast.quantiles[rows, column] - median
     error = outcome[rows, column, None] - median
     # Rows weigh by their scale's inverse: else the wildest symbols alone decide.
-    weight = 1.0 / (np.abs(away).mean(axis=1) + 1e-12)
+    weight = 1.0 / (np.abs(away) @ forecast.level_weights + 1e-12)
 
     def loss(log_factor: float) -> float:
         miss = error - np.exp(log_factor) * away
-        pinball = np.maximum(levels * miss, (levels - 1.0) * miss).mean(axis=1)
+        pinball = np.maximum(levels * miss, (levels - 1.0) * miss) @ forecast.level_weights
         return float((pinball * weight).mean())
 
     best = _GRID[np.argmin([loss(one) for one in _GRID])]

@@ -48,10 +48,9 @@ def crps(forecast: Forecast, outcome: Floats) -> Floats:
     of two is true to 0.04% (tested).
     """
     levels = forecast.levels
-    edges = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [1.0]])
     error = outcome[..., None] - forecast.quantiles
     pinball = np.maximum(levels * error, (levels - 1) * error)
-    return np.asarray(2.0 * (pinball @ np.diff(edges)))
+    return np.asarray(2.0 * (pinball @ forecast.level_weights))
 
 
 def pit(quantiles: Floats, levels: Floats, outcome: Floats) -> Floats:
