@@ -52,7 +52,7 @@ def test_a_right_spread_stays():
 
 
 def test_the_tails_decide_no_more_than_crps_lets_them():
-    """Levels are dense in the tails: of a law with thinner tails than the truth, the CRPS's factor is found."""
+    """Levels are dense in the tails; of a law with thinner tails than the truth, CRPS finds the factor."""
     said = normal(0.01, dates=1500)
     came = np.random.default_rng(3).standard_t(3, size=(len(said), 2)) * 0.01 / np.sqrt(3)
     fitted = Recalibration.fit(said, came, ["us"] * len(said), mix="heads")
