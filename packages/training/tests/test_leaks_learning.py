@@ -138,12 +138,12 @@ class Permuted(WindowDataset):
         made._horizon_z = rng.permutation(dataset._horizon_z)
         return made
 
-    def batch(self, windows, rng=None):
-        made = super().batch(windows, rng)
+    def batch(self, windows, rngs=()):
+        made = super().batch(windows, rngs)
         tokens = self._tokens
         try:
             self._tokens = self._aims
-            made["targets"] = super().batch(windows, None)["targets"]
+            made["targets"] = super().batch(windows)["targets"]
         finally:
             self._tokens = tokens
         return made

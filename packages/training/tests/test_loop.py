@@ -19,10 +19,10 @@ class ScriptedEngine(TrainingEngine):
         super().__init__(self.Config())
         self._validation, self._loss, self.epoch, self._in_validation = validation, loss, 0, False
 
-    def prepare(self, module, optim, *, batch_size):
+    def prepare(self, module, optim, *, batch_size, micro_batch_size=None):
         pass
 
-    def train_step(self, batch, lr):
+    def train_step(self, batch, lr, *, most=math.inf):
         if self._in_validation:
             self.epoch, self._in_validation = self.epoch + 1, False
         return {"loss": self._loss, "nll": self._loss, "grad_norm": 1.0}
@@ -74,7 +74,7 @@ def test_the_steps_given_are_the_most(fit):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_setting_to_change(fit):
-    with pytest.raises(RunError, match=r"the loss is nan at step 1: lower optim.lr \(now 0.002\)"):
+    with pytest.raises(RunError, match=r"the loss is nan after step 0, a step that cannot.*\(now 0.002\)"):
         fit(ScriptedEngine([1.0], loss=math.nan))
 
 

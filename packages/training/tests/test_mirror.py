@@ -79,10 +79,14 @@ def dataset_from(features, tokenizer, share):
     )
 
 
+def generators(count):
+    return [np.random.default_rng([1, number]) for number in range(count)]
+
+
 def test_half_the_share_of_the_targets_is_mirrored_and_no_input_is(candles, tokenizer):
     plain, mirrored = (dataset_of(candles, tokenizer, share) for share in (0.0, 0.8))
     windows = plain.windows(np.random.default_rng(0))
-    before, after = (one.batch(windows, np.random.default_rng(1)) for one in (plain, mirrored))
+    before, after = (one.batch(windows, generators(len(windows))) for one in (plain, mirrored))
     for name in ("tokens", "continuous", "calendar", "horizon_z", "mask"):
         assert np.array_equal(before[name].numpy(), after[name].numpy(), equal_nan=True)
     counted = before["mask"].numpy()
@@ -108,7 +112,8 @@ def test_of_what_follows_in_sign_so_much_is_left(candles, tokenizer, share, left
         features.tokens[:, 1] = runs[: len(features)]
         made.append(features)
     data = dataset_from(made, tokenizer, share)
-    batch = data.batch(data.windows(np.random.default_rng(3)), np.random.default_rng(4))
+    windows = data.windows(np.random.default_rng(3))
+    batch = data.batch(windows, generators(len(windows)))
     mask = batch["mask"].numpy()
     own, following = (batch[name].numpy()[mask][:, 1] for name in ("tokens", "targets"))
     signs = [np.sign(one - highest / 2) for one in (own, following)]

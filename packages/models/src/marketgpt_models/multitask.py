@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from marketgpt_models.base import InputSpec
 from marketgpt_models.gpt import MarketGPT
 from marketgpt_models.heads import QuantileHead, TaskHead
-from marketgpt_models.losses import pinball_loss, task_losses
+from marketgpt_models.losses import TargetCounts, pinball_loss, task_losses
 from marketgpt_models.multitask_variant import QUANTILE_LEVELS
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ class MultiTaskTransformer(MarketGPT):
         (mean over levels, in units of the scaled return).
         """
         result = super().score(h_BTD, logits, batch)
-        losses_J = task_losses(self.task_head(h_BTD), batch["tasks"], batch["mask"])
-        pinball = pinball_loss(self.quantiles(h_BTD), batch["horizon_z"], batch["mask"], self.levels)
+        counts = TargetCounts(batch.get("target_counts"))
+        losses_J = task_losses(self.task_head(h_BTD), batch["tasks"], batch["mask"], counts)
+        pinball = pinball_loss(self.quantiles(h_BTD), batch["horizon_z"], batch["mask"], self.levels, counts)
         task_nll = losses_J.mean()
         result["loss"] = result["loss"] + self.task_weight * task_nll + self.quantile_weight * pinball
         named = zip(self.spec.task_names, losses_J.detach(), strict=True)

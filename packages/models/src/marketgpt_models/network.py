@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from marketgpt_models.base import InputSpec
 from marketgpt_models.heads import CandleHead, HorizonHead
 from marketgpt_models.layers import HeldDropout
-from marketgpt_models.losses import candle_losses, horizon_losses
+from marketgpt_models.losses import TargetCounts, candle_losses, horizon_losses
 
 if TYPE_CHECKING:
     from marketgpt_models.network_config import NetworkConfig
@@ -166,7 +166,8 @@ class CandleNetwork(nn.Module, ABC):
 
     def score(self, h_BTD: Tensor, logits: list[Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the loss and its parts, of what :meth:`read` gave."""
-        losses_K = candle_losses(logits, batch["targets"], batch["mask"])
+        counts = TargetCounts(batch.get("target_counts"))
+        losses_K = candle_losses(logits, batch["targets"], batch["mask"], counts)
         nll = losses_K.sum()
         horizon_nll = trained = nll.new_zeros(())
         if self.horizon_head is not None:
@@ -176,6 +177,7 @@ class CandleNetwork(nn.Module, ABC):
                 batch["mask"],
                 self.bin_edges,
                 mirrored=self.network_config.mirrored_horizons if self.training else 0.0,
+                counts=counts,
             )
         result = {"loss": nll + self.network_config.horizon_weight * trained}
         result |= {"nll": nll.detach(), "horizon_nll": horizon_nll.detach()}

@@ -13,6 +13,7 @@ from marketgpt_core.cli.options import json_option, print_json, progress_console
 @click.option("--preset", "name", required=True, help="Preset, for example demo.")
 @click.option("--source", help="Replace the preset's source: name or name:location.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks here.")
+@click.option("--resume", is_flag=True, help="Go on from run_dir's newest checkpoint, if it has one.")
 @click.option("--evaluate/--no-evaluate", "do_evaluate", default=True, help="Evaluate on the test part.")
 @json_option
 @click.argument("overrides", nargs=-1)
@@ -21,16 +22,21 @@ def train(
     name: str,
     source: str | None,
     processes: int,
+    resume: bool,
     do_evaluate: bool,
     as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
     """Train a preset, write a sealed run folder, evaluate it on the test part.
 
-    OVERRIDES are key.sub=value, for example optim.lr=1e-3 seed=3; run_dir=DIR says where to write.
+    OVERRIDES are key.sub=value, for example optim.lr=1e-3 seed=3; run_dir=DIR says where to write. SIGTERM
+    or SIGUSR1 stops with a checkpoint and status 75; --resume goes on as if nothing had happened.
     """
+    import sys
+
     from marketgpt_core.clock import SystemClock
     from marketgpt_training.config import preset
+    from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
     from marketgpt_training.launch import launch
     from marketgpt_training.pipeline import train as train_here
 
@@ -38,10 +44,14 @@ def train(
     rest = tuple(o for o in overrides if not o.startswith("run_dir="))
     config = preset(name, (*((f"data.source={source}",) if source else ()), *rest))
     folder = folder or Path("runs") / f"{name}_{SystemClock().now():%Y%m%d_%H%M%S}"
-    if processes > 1:
-        launch(config, folder, processes=processes)
-    else:
-        train_here(config, folder)
+    try:
+        if processes > 1:
+            launch(config, folder, processes=processes, resume=resume)
+        else:
+            train_here(config, folder, resume=resume)
+    except TrainingInterrupted as interrupted:
+        progress_console().print(str(interrupted), highlight=False)
+        sys.exit(EXIT_STATUS)
     progress_console().print(f"run: {folder}", highlight=False)
     if do_evaluate:
         _evaluate_run(folder, as_json=as_json)

@@ -97,12 +97,32 @@ class LoopConfig(Config):
     """How long and how much at a time."""
 
     batch_size: int = Field(default=16, ge=1, description="windows of the global batch")
+    micro_batch_size: int | None = Field(
+        default=None, ge=1, description="windows a process puts through the model at once; None: its share"
+    )
     max_epochs: int = Field(default=10, ge=1)
     max_steps: int | None = Field(
         default=None, ge=1, description="stop after so many steps, in the middle of an epoch if need be"
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
+
+
+class CheckpointConfig(Config):
+    """What is kept of a training that may be cut short."""
+
+    every_steps: int = Field(default=0, ge=0, description="optimizer steps between checkpoints; 0: by time")
+    every_s: float = Field(default=600.0, gt=0, description="seconds between checkpoints at most")
+    keep: int = Field(default=2, ge=1, description="checkpoints kept, the newest ones")
+
+
+class GuardConfig(Config):
+    """What is not learned from."""
+
+    explode_ratio: float = Field(
+        default=3.0, gt=1, description="a loss so many times the recent ones' average is left out"
+    )
+    most_spoiled: int = Field(default=3, ge=1, description="stop at so many batches left out in a row")
 
 
 class EvaluationConfig(Config):
@@ -133,6 +153,8 @@ class TrainConfig(Config):
     optim: OptimConfig = OptimConfig()
     loop: LoopConfig = LoopConfig()
     disturb: DisturbConfig = DisturbConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    guard: GuardConfig = GuardConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")

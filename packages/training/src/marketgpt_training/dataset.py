@@ -61,6 +61,7 @@ class WindowDataset:
         self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
         self._disturb = None if disturb is None else Disturbance(disturb, spec, self._tokens, channel_names)
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
+        self._targets_before = _running_counts(self._counts, self._horizon_z, self._tasks)
         self.num_targets = int(self._counts.sum())
         if not self.num_targets:
             raise DataError("no candle lies in this part of the split")
@@ -86,12 +87,19 @@ class WindowDataset:
         first, last = max(start, 0), min(start + self.context, length - 1)
         return slice(first - start, last - start), slice(offset + first, offset + last)
 
-    def batch(self, windows: NDArray[np.int64], rng: np.random.Generator | None = None) -> Batch:
+    def target_counts(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what the windows ask for: candles, horizons, classes of each task; shape (2 + J,)."""
+        sources = [self._rows(int(series), int(start))[1] for series, start in windows]
+        before = self._targets_before
+        ends, starts = ([getattr(one, end) for one in sources] for end in ("stop", "start"))
+        return np.asarray(before[ends].sum(axis=0) - before[starts].sum(axis=0))
+
+    def batch(self, windows: NDArray[np.int64], rngs: Sequence[np.random.Generator] = ()) -> Batch:
         """Return the tensors of B windows.
 
         Keys: tokens (B,T,K), targets (B,T,K), calendar (B,T,C), asset (B,), category (B,), tasks (B,T,H,J)
         int64; continuous (B,T,F), horizon_z (B,T,H) float32; mask (B,T) bool. Padding is at the end, so that
-        no real row ever attends to it. With a generator inputs may be withheld, targets mirrored.
+        no real row ever attends to it. With a generator a window inputs may be withheld, targets mirrored.
         """
         size = (len(windows), self.context)
         arrays: dict[str, NDArray[Any]] = {
@@ -116,17 +124,28 @@ class WindowDataset:
             arrays["horizon_z"][row, :n] = np.where(counts[:, None], self._horizon_z[source], np.nan)
             arrays["tasks"][row, :n] = np.where(counts[:, None, None], self._tasks[source], -1)
             arrays["mask"][row, :n] = counts
-        if rng is not None and self._disturb is not None:
-            self._disturb(arrays, rng)
+        if rngs and self._disturb is not None:
+            self._disturb(arrays, rngs)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def epoch(
-        self, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int,
+        rank: int = 0,
+        world_size: int = 1,
+        parts: int = 1,
+        first_batch: int = 0,
     ) -> Iterator[Batch]:
         """Yield one rank's share of a shuffled epoch.
 
         Every rank draws the same order and takes every ``world_size``-th window of each global batch. A last
-        batch too small for every rank is filled up from the front of the order, so that ranks stay in step.
+        batch too small is filled up with windows without a candle, so that ranks stay in step. What a window
+        holds depends on nothing but the seed, the epoch and its place: not on ranks, nor on what was done
+        before. Beside :meth:`batch`, ``target_counts`` (2 + J,) float32 tells how many targets an average
+        part of the global batch has.
 
         Args:
             batch_size: Windows of the global batch.
@@ -134,20 +153,38 @@ class WindowDataset:
             epoch: From 0.
             rank: This process.
             world_size: Processes; must divide ``batch_size``.
+            parts: Micro-batches of a rank's share.
+            first_batch: Batches left out in front: those done before.
         """
         order = self.windows(np.random.default_rng([seed, epoch]))
-        for first in range(0, len(order), batch_size):
+        for first in range(first_batch * batch_size, len(order), batch_size):
             chosen = order[first : first + batch_size]
-            missing = -len(chosen) % world_size
+            counts = self.target_counts(chosen) / (world_size * parts)
+            missing = -len(chosen) % (world_size * parts)
             if missing:
-                chosen = np.concatenate([chosen, np.resize(order, (missing, 2))])
-            # A generator a batch and rank: what is withheld depends on nothing done before.
-            yield self.batch(chosen[rank::world_size], np.random.default_rng([seed, epoch, first, rank]))
+                chosen = np.concatenate([chosen, np.tile([[0, -self.context]], (missing, 1))])
+            places = range(first + rank, first + len(chosen), world_size)
+            mine = self.batch(
+                chosen[rank::world_size], [np.random.default_rng([seed, epoch, place]) for place in places]
+            )
+            yield mine | {"target_counts": torch.from_numpy(counts.astype(np.float32))}
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return the batches of the longest epoch (the random phase can add a window a series)."""
         most = sum(-(-(int(length) - 1 + self.context - 1) // self.context) for length in self._lengths)
         return -(-most // batch_size)
+
+
+def _running_counts(
+    counts: NDArray[np.bool_], horizon_z: NDArray[np.floating[Any]], tasks: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the targets before each row, and before the end: (N + 1, 2 + J)."""
+    tasks_NJ = (tasks >= 0).sum(axis=1)
+    here = np.column_stack(
+        [np.ones(len(counts), dtype=np.int64), np.isfinite(horizon_z).sum(axis=1), tasks_NJ]
+    )
+    here = here * counts[:, None]
+    return np.concatenate([np.zeros((1, here.shape[1]), dtype=np.int64), np.cumsum(here, axis=0)])
 
 
 def _counts(

@@ -37,23 +37,28 @@ class Disturbance:
         self._unknown_ahead = np.flatnonzero(covariates.unknown_ahead) + first
         self._market = np.flatnonzero(covariates.columns("market")) + first
 
-    def __call__(self, arrays: Mapping[str, NDArray[Any]], rng: np.random.Generator) -> None:
-        """Disturb a batch in place; see :meth:`marketgpt_training.dataset.WindowDataset.batch`."""
-        self._inputs(arrays["continuous"], rng)
-        if self._mirror is not None:
-            mask_BT, targets_BTK = arrays["mask"], arrays["targets"]
-            # Half of the candles mirrored says nothing of direction.
-            chosen = mask_BT & (rng.random(mask_BT.shape) < self._config.mirrored_candles / 2)
-            targets_BTK[chosen] = self._mirror(targets_BTK[chosen], rng)
+    def __call__(self, arrays: Mapping[str, NDArray[Any]], rngs: Sequence[np.random.Generator]) -> None:
+        """Disturb a batch in place; see :meth:`marketgpt_training.dataset.WindowDataset.batch`.
 
-    def _inputs(self, continuous_BTF: NDArray[np.float32], rng: np.random.Generator) -> None:
+        Args:
+            arrays: Of B windows.
+            rngs: One a window: its disturbance is its own, whichever rank it comes to.
+        """
+        rows = zip(arrays["continuous"], arrays["mask"], arrays["targets"], rngs, strict=True)
+        for continuous_TF, mask_T, targets_TK, rng in rows:
+            self._inputs(continuous_TF, rng)
+            if self._mirror is not None:
+                # Half of the candles mirrored says nothing of direction.
+                chosen = mask_T & (rng.random(len(mask_T)) < self._config.mirrored_candles / 2)
+                targets_TK[chosen] = self._mirror(targets_TK[chosen], rng)
+
+    def _inputs(self, continuous_TF: NDArray[np.float32], rng: np.random.Generator) -> None:
         # Half of the noise's variance is the window's, half the row's: what is one's own over the whole
         # window does not average out.
-        size, length, _ = continuous_BTF.shape
+        length = len(continuous_TF)
         if self._config.market_noise and len(self._market):
-            shapes = ((size, 1, len(self._market)), (size, length, len(self._market)))
+            shapes = ((1, len(self._market)), (length, len(self._market)))
             noise = sum(rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
-            continuous_BTF[..., self._market] += np.float32(self._config.market_noise / np.sqrt(2)) * noise
-        chosen = np.flatnonzero(rng.random(size) < self._config.withhold_rate)
-        for row, start in zip(chosen, rng.integers(0, length, len(chosen)), strict=True):
-            continuous_BTF[row, start:, self._unknown_ahead] = 0.0
+            continuous_TF[:, self._market] += np.float32(self._config.market_noise / np.sqrt(2)) * noise
+        if rng.random() < self._config.withhold_rate:
+            continuous_TF[rng.integers(0, length) :, self._unknown_ahead] = 0.0

@@ -1,81 +1,38 @@
-"""The training loop: epochs, validation, early stopping, the best weights kept."""
+"""The training loop: epochs, validation, early stopping, the best weights kept, and going on after a stop."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marketgpt_core.errors import RunError
 from marketgpt_training.base import TrainingEngine
+from marketgpt_training.checkpoints import Checkpoint, CheckpointStore
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
+from marketgpt_training.interruption import StopRequest, TrainingInterrupted, listening
+from marketgpt_training.metrics_log import MetricsLog
 from marketgpt_training.observers import Observers, RunInfo
 from marketgpt_training.progress import TrainingProgress
+from marketgpt_training.randomness import random_state, restore_random_state
+from marketgpt_training.result import Position, TrainingResult, from_state, to_state
 from marketgpt_training.schedule import learning_rate
+from marketgpt_training.spoiled import save_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _SMOOTHING = 0.95
+# Steps before a loss can be called too high: the first ones are.
+_STEPS_TO_JUDGE = 20
+_BEST = "best/"
 
 
-@dataclass
-class TrainingResult:
-    """What a training did.
-
-    Attributes:
-        best_epoch: Epoch of the best validation, from 1.
-        best_loss: Its validation loss: of candles and of direct horizons, as the model weighs them.
-        best_nll: Its validation loss of candles alone, nats per candle.
-        epochs: Validation and training metrics of every epoch.
-        steps: Optimizer steps done.
-        stopped_early: Whether patience ran out.
-        wall_s: Seconds of wall time, validation included.
-        candles_per_s: Target candles trained on per second of training time.
-        weights: The best weights.
-    """
-
-    best_epoch: int = 0
-    best_loss: float = math.inf
-    best_nll: float = math.inf
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    steps: int = 0
-    stopped_early: bool = False
-    wall_s: float = 0.0
-    candles_per_s: float = 0.0
-    weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
-
-    def summary(self) -> dict[str, object]:
-        """Return everything but the weights, as JSON values."""
-        weights, self.weights = self.weights, {}
-        try:
-            return asdict(self)
-        finally:
-            self.weights = weights
-
-
-class MetricsLog:
-    """``metrics.jsonl``: one JSON object a line, flushed as written."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._file = path.open("w", encoding="utf-8") if path else None
-
-    def write(self, **values: object) -> None:
-        """Append one line."""
-        if self._file:
-            self._file.write(json.dumps(values, allow_nan=False) + "\n")
-            self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file:
-            self._file.close()
+class _RolledBack(Exception):  # noqa: N818 - a way out of an epoch, not an error
+    """The last checkpoint was loaded: the epoch under way is another one."""
 
 
 class Trainer:
@@ -88,6 +45,8 @@ class Trainer:
         validation: Validation windows.
         run: For observers and the metrics' file.
         observers: Told what happens.
+        checkpoints: Where to keep what a stop must not lose; None keeps nothing.
+        fits: What a checkpoint says of itself, so that it is not taken for another run's.
     """
 
     def __init__(
@@ -99,106 +58,233 @@ class Trainer:
         *,
         run: RunInfo,
         observers: Observers,
+        checkpoints: CheckpointStore | None = None,
+        fits: Mapping[str, object] | None = None,
     ) -> None:
         self._engine, self._config = engine, config
         self._train, self._validation = train, validation
-        self._run, self._observers = run, observers
+        self._run, self._observers, self._store = run, observers, checkpoints
+        self._fits = dict(fits or {})
         self._is_first = engine.rank == 0
-        self._log = MetricsLog(run.path / "metrics.jsonl" if self._is_first else None)
-        self._smooth = math.nan
-        self._training_s = 0.0
-        self._candles = 0
+        self._result, self._at = TrainingResult(), Position()
+        self._saved_at = time.monotonic()
+        self._began = time.perf_counter()
+        micro = config.loop.micro_batch_size
+        self._parts = config.loop.batch_size // engine.world_size // micro if micro else 1
 
     def _tell(self, hook: str, **values: object) -> None:
         if self._is_first:
             self._observers.tell(hook, run=self._run, **values)
 
-    def fit(self) -> TrainingResult:
+    def fit(self, resume: Checkpoint | None = None) -> TrainingResult:
         """Train until the epochs are done or patience runs out.
 
+        Args:
+            resume: Go on from here.
+
         Raises:
-            RunError: when the loss is no longer finite.
+            RunError: when losses are not finite, or too high, again and again, or a checkpoint cannot be
+                written.
+            TrainingInterrupted: when SIGTERM or SIGUSR1 asked for it; a checkpoint is there.
         """
-        result, started = TrainingResult(), time.perf_counter()
+        self._log = MetricsLog(self._run.path / "metrics.jsonl" if self._is_first else None, length=2**62)
+        if resume is None:
+            self._log.cut(0)
+        else:
+            self._restore(resume)
+        self._result.starts += 1
         self._tell("train_start")
         error: BaseException | None = None
         try:
-            with TrainingProgress(self._run.total_steps, show=self._is_first) as progress:
-                for epoch in range(1, self._config.loop.max_epochs + 1):
-                    self._epoch(epoch, result, progress)
-                    result.wall_s = time.perf_counter() - started
-                    if epoch - result.best_epoch >= self._config.loop.patience_epochs:
-                        result.stopped_early = True
-                    if result.stopped_early or self._done(result):
-                        break
+            with (
+                listening() as stop,
+                TrainingProgress(
+                    self._run.total_steps, show=self._is_first, done=self._result.steps
+                ) as progress,
+            ):
+                while not self._is_over():
+                    try:
+                        self._epoch(progress, stop)
+                    except _RolledBack:
+                        continue
         except BaseException as raised:
             error = raised
             raise
         finally:
             self._log.close()
+            if self._store:
+                self._store.close()
             self._tell("train_end", error=error)
-        result.candles_per_s = self._candles / max(self._training_s, 1e-9)
-        return result
+        self._clock()
+        self._result.candles_per_s = self._at.candles / max(self._at.training_s, 1e-9)
+        return self._result
 
-    def _done(self, result: TrainingResult) -> bool:
+    def _clock(self) -> None:
+        now = time.perf_counter()
+        self._result.wall_s += now - self._began
+        self._began = now
+
+    def _is_over(self) -> bool:
+        # The last steps count only once their epoch has been validated.
+        finished = self._are_steps_done() and self._at.batch == 0
+        return self._result.stopped_early or finished or self._at.epoch > self._config.loop.max_epochs
+
+    def _are_steps_done(self) -> bool:
         most = self._config.loop.max_steps
-        return most is not None and result.steps >= most
+        return most is not None and self._result.steps >= most
 
-    def _epoch(self, epoch: int, result: TrainingResult, progress: TrainingProgress) -> None:
-        started = time.perf_counter()
+    def _epoch(self, progress: TrainingProgress, stop: StopRequest) -> None:
+        at, result, started = self._at, self._result, time.perf_counter()
         batches = self._train.epoch(
             self._config.loop.batch_size,
             seed=self._config.seed,
-            epoch=epoch,
+            epoch=at.epoch,
             rank=self._engine.rank,
             world_size=self._engine.world_size,
+            parts=self._parts,
+            first_batch=at.batch,
         )
-        losses = []
-        for batch in batches:
-            losses.append(self._step(batch, result, progress))
-            if self._done(result):
+        for batch in () if self._are_steps_done() else batches:
+            at.batch += 1
+            if [at.epoch, at.batch] not in result.spoiled:
+                self._step(batch, progress, stop)
+            if self._are_steps_done():
                 break
-        train_nll = self._engine.mean([sum(losses) / max(len(losses), 1)])[0]
+        train_nll = at.loss_sum / max(at.loss_count, 1)
         metrics = {"train_nll": train_nll, **self._validate()}
-        took = time.perf_counter() - started
-        improved = metrics["loss"] < result.best_loss
+        epoch, improved = at.epoch, metrics["loss"] < result.best_loss
         if improved:
             result.best_epoch, result.best_loss, result.best_nll = epoch, metrics["loss"], metrics["nll"]
             result.weights = self._engine.weights()
         result.epochs.append({"epoch": epoch, **metrics})
+        result.stopped_early = epoch - result.best_epoch >= self._config.loop.patience_epochs
+        at.epoch, at.batch, at.loss_sum, at.loss_count = epoch + 1, 0, 0.0, 0
         self._log.write(kind="epoch", epoch=epoch, step=result.steps, **metrics)
         self._tell("epoch_end", epoch=epoch, metrics=metrics)
+        self._save()
         if self._is_first:
             line = (
                 f"epoch {epoch:>3}  train {train_nll:.4f}  validation {metrics['nll']:.4f} nat/candle"
                 f"{'  best' if improved else ''}"
             )
+            took = time.perf_counter() - started
             progress.epoch(line, eta_s=took * (self._config.loop.max_epochs - epoch))
 
-    def _step(self, batch: Mapping[str, Tensor], result: TrainingResult, progress: TrainingProgress) -> float:
-        started = time.perf_counter()
+    def _step(self, batch: Mapping[str, Tensor], progress: TrainingProgress, stop: StopRequest) -> None:
+        at, result, started = self._at, self._result, time.perf_counter()
         lr = learning_rate(result.steps, self._run.total_steps, self._config.optim)
-        metrics = self._engine.train_step(dict(batch), lr)
-        if not math.isfinite(metrics["loss"]):
-            raise RunError(
-                f"the loss is {metrics['loss']} at step {result.steps + 1}: lower optim.lr "
-                f"(now {self._config.optim.lr}) or optim.grad_clip (now {self._config.optim.grad_clip})"
-            )
-        took = time.perf_counter() - started
-        candles = int(batch["mask"].sum()) * self._engine.world_size
-        result.steps += 1
-        self._training_s += took
-        self._candles += candles
-        rate = self._candles / self._training_s
-        first = math.isnan(self._smooth)
-        self._smooth = (
-            metrics["nll"] if first else _SMOOTHING * self._smooth + (1 - _SMOOTHING) * metrics["nll"]
+        most = self._most()
+        metrics = self._engine.train_step(dict(batch), lr, most=most)
+        names = [name for name in metrics if name != "spoiled"]
+        # One collective a step: the means that are told, and what ranks have to agree on.
+        *means, is_due, is_asked = self._engine.mean(
+            [*(metrics[name] for name in names), float(self._is_due()), float(bool(stop))]
         )
-        progress.step(self._smooth, rate)
-        logged = {**metrics, "lr": lr, "candles_per_s": rate}
-        self._log.write(kind="step", step=result.steps, **logged)
-        self._tell("step_end", step=result.steps, metrics=logged)
-        return metrics["nll"]
+        metrics = {**dict(zip(names, means, strict=True)), "spoiled": metrics.get("spoiled", 0.0)}
+        if metrics.pop("spoiled"):
+            self._leave_out(batch, metrics["loss"])
+        elif not (metrics["loss"] <= most and math.isfinite(metrics["loss"] + metrics["grad_norm"])):
+            self._leave_out(batch, metrics["loss"])
+            self._roll_back(metrics["loss"])
+        else:
+            result.steps += 1
+            at.spoiled_in_row = 0
+            self._count(batch, metrics, time.perf_counter() - started)
+            progress.step(at.smooth, at.candles / at.training_s)
+            logged = {**metrics, "lr": lr, "candles_per_s": at.candles / at.training_s}
+            self._log.write(kind="step", step=result.steps, **logged)
+            self._tell("step_end", step=result.steps, metrics=logged)
+        if is_asked or is_due:
+            self._save()
+        if is_asked:
+            self._stop(stop)
+
+    def _count(self, batch: Mapping[str, Tensor], metrics: Mapping[str, float], took: float) -> None:
+        at = self._at
+        at.training_s += took
+        at.candles += round(float(batch["target_counts"][0]) * self._engine.world_size * self._parts)
+        at.loss_sum += metrics["nll"]
+        at.loss_count += 1
+        first = math.isnan(at.smooth)
+        keep = 0.0 if first else _SMOOTHING
+        at.smooth = (0.0 if first else keep * at.smooth) + (1 - keep) * metrics["nll"]
+        at.smooth_loss = (0.0 if first else keep * at.smooth_loss) + (1 - keep) * metrics["loss"]
+
+    def _most(self) -> float:
+        """Return the highest loss that is learned from."""
+        if self._result.steps < _STEPS_TO_JUDGE:
+            return math.inf
+        usual = self._at.smooth_loss
+        return usual + (self._config.guard.explode_ratio - 1.0) * abs(usual)
+
+    def _leave_out(self, batch: Mapping[str, Tensor], loss: float) -> None:
+        """Note a batch that is not learned from, and stop at too many in a row."""
+        at, result, guard = self._at, self._result, self._config.guard
+        result.spoiled.append([at.epoch, at.batch])
+        at.spoiled_in_row += 1
+        file = save_batch(self._run.path, batch, epoch=at.epoch, number=at.batch, rank=self._engine.rank)
+        self._log.write(kind="spoiled", step=result.steps, epoch=at.epoch, batch=at.batch, loss=str(loss))
+        if at.spoiled_in_row >= guard.most_spoiled:
+            raise RunError(
+                f"the loss is {loss:.4g} after step {result.steps}, {at.spoiled_in_row} batches in a row "
+                f"(the last is kept as {file}): lower optim.lr (now {self._config.optim.lr}) or "
+                f"optim.grad_clip (now {self._config.optim.grad_clip})"
+            )
+
+    def _roll_back(self, loss: float) -> None:
+        """Go back to the last checkpoint, with the batches left out so far left out again."""
+        spoiled, in_row = self._result.spoiled, self._at.spoiled_in_row
+        if self._store:
+            self._store.wait()
+        checkpoint = self._store.newest()[0] if self._store else None
+        if checkpoint is None:
+            raise RunError(
+                f"the loss is {loss:.4g} after step {self._result.steps}, a step that cannot be undone, and "
+                f"there is no checkpoint to go back to: lower optim.lr (now {self._config.optim.lr})"
+            )
+        self._restore(checkpoint)
+        self._result.spoiled, self._at.spoiled_in_row = spoiled, in_row
+        raise _RolledBack
+
+    def _is_due(self) -> bool:
+        """Return whether it is time for a checkpoint; the first rank's clock counts."""
+        settings = self._config.checkpoint
+        by_steps = settings.every_steps and (self._result.steps + 1) % settings.every_steps == 0
+        by_time = self._is_first and time.monotonic() - self._saved_at >= settings.every_s
+        return self._store is not None and bool(by_steps or by_time)
+
+    def _save(self) -> None:
+        if self._store is None:
+            return
+        self._clock()
+        self._at.log_bytes = self._log.length
+        engine, rank = self._engine, self._engine.rank
+        tensors = engine.state() | random_state(rank)
+        if rank == 0:
+            tensors |= {_BEST + name: value for name, value in self._result.weights.items()}
+        state = {"fits": self._fits, **to_state(self._result, self._at)}
+        self._store.save(self._result.steps, tensors, state)
+        self._saved_at = time.monotonic()
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._result, self._at = from_state(checkpoint.state, where=str(checkpoint.path))
+        self._engine.load_state(checkpoint)
+        restore_random_state(self._engine.rank, checkpoint)
+        self._result.weights = {
+            name.removeprefix(_BEST): checkpoint[name] for name in checkpoint if name.startswith(_BEST)
+        }
+        self._log.cut(self._at.log_bytes)
+        self._saved_at = time.monotonic()
+
+    def _stop(self, stop: StopRequest) -> None:
+        if self._store is None:
+            raise TrainingInterrupted(f"stopped at step {self._result.steps}; no checkpoint was asked for")
+        self._store.wait()
+        by = f" by {stop.signal_name}" if stop else " by another rank"
+        raise TrainingInterrupted(
+            f"stopped{by} at step {self._result.steps}, which is kept: "
+            f"go on with --resume run_dir={self._run.path}"
+        )
 
     def _validate(self) -> dict[str, float]:
         windows = self._validation.windows(None)

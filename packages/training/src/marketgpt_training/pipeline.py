@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,15 +19,17 @@ from marketgpt_core.config import to_toml
 from marketgpt_core.errors import ConfigError
 from marketgpt_core.files import write_json, write_text
 from marketgpt_core.plugins import registry
-from marketgpt_core.run import Run, claim_folder
+from marketgpt_core.run import Run
 from marketgpt_core.tokens import TargetTokenizer
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
-from marketgpt_training.loop import Trainer, TrainingResult
+from marketgpt_training.loop import Trainer
 from marketgpt_training.model_card import model_card
 from marketgpt_training.observers import Observers, RunInfo
 from marketgpt_training.recalibrate import recalibrate
+from marketgpt_training.result import TrainingResult
+from marketgpt_training.resume import CONFIG_FILE, claim_run, find_checkpoint, open_store
 from marketgpt_training.splits import Split, split_dates
 
 if TYPE_CHECKING:
@@ -148,40 +152,84 @@ def _spec_of(
     )
 
 
-def fit(config: TrainConfig, prepared: Prepared, folder: Path) -> tuple[TrainingResult, int]:
+def fit(
+    config: TrainConfig, prepared: Prepared, folder: Path, *, resume: bool = False
+) -> tuple[TrainingResult, int]:
     """Train in this process (one rank of maybe many) and return the result and the rank.
+
+    Args:
+        config: The configuration.
+        prepared: Data and model.
+        folder: The run's folder.
+        resume: Go on from the newest checkpoint, if there is one.
 
     Raises:
         ConfigError: when the batch cannot be divided among the ranks.
+        RunError: when the checkpoint is of something else.
     """
     engine: TrainingEngine = registry("training-engine").create(
         config.engine.name, config.engine.options, where="engine.options"
     )
     try:
         world = engine.world_size
-        if config.loop.batch_size % world:
-            raise ConfigError(
-                f"loop.batch_size {config.loop.batch_size} is not a multiple of {world} processes"
-            )
+        _check_batch(config, world)
         if config.loop.threads:
             torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.seed)
         module = prepared.variant.build(prepared.spec)
-        engine.prepare(module, config.optim, batch_size=config.loop.batch_size // world)
+        # Before the engine has it: ZeRO 3 leaves nothing of a parameter's shape.
+        fits, num_parameters = _fits(prepared, module), sum(p.numel() for p in module.parameters())
+        engine.prepare(
+            module,
+            config.optim,
+            batch_size=config.loop.batch_size // world,
+            micro_batch_size=config.loop.micro_batch_size,
+        )
         info = RunInfo(
             path=folder,
             total_steps=total_steps(config, prepared.train),
-            num_parameters=sum(p.numel() for p in module.parameters()),
+            num_parameters=num_parameters,
             config=config.model_dump(mode="json"),
         )
+        store = open_store(config, engine, folder) if engine.resumable else None
+        checkpoint = find_checkpoint(store, engine, fits) if store and resume else None
         trainer = Trainer(
-            engine, config, prepared.train, prepared.validation, run=info, observers=Observers()
+            engine,
+            config,
+            prepared.train,
+            prepared.validation,
+            run=info,
+            observers=Observers(),
+            checkpoints=store,
+            fits=fits,
         )
         # Dropout differs by rank, or the ranks would agree on what to forget.
         torch.manual_seed(config.seed * 1_000_003 + engine.rank)
-        return trainer.fit(), engine.rank
+        return trainer.fit(checkpoint), engine.rank
     finally:
         engine.close()
+
+
+def _check_batch(config: TrainConfig, world: int) -> None:
+    size, micro = config.loop.batch_size, config.loop.micro_batch_size
+    if size % world:
+        raise ConfigError(f"loop.batch_size {size} is not a multiple of {world} processes")
+    if micro and size // world % micro:
+        raise ConfigError(
+            f"loop.micro_batch_size {micro} does not divide {size // world}, one process's share of "
+            f"loop.batch_size {size}"
+        )
+
+
+def _fits(prepared: Prepared, module: torch.nn.Module) -> dict[str, object]:
+    """Return what has to be the same for a checkpoint to mean the same."""
+    shapes = json.dumps([(name, list(one.shape)) for name, one in module.named_parameters()])
+    return {
+        "tokenizer": prepared.tokenizer.fingerprint(),
+        "train_candles": prepared.train.num_targets,
+        "validation_candles": prepared.validation.num_targets,
+        "model": hashlib.sha256(shapes.encode()).hexdigest()[:16],
+    }
 
 
 def total_steps(config: TrainConfig, train: WindowDataset) -> int:
@@ -213,7 +261,7 @@ def write_run(
         module,
         tokenizer_fingerprint=prepared.tokenizer.fingerprint(),
     )
-    write_text(folder / "config.toml", to_toml(config.model_dump(mode="json")))
+    write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     summary = {
         **result.summary(),
         "num_parameters": sum(p.numel() for p in module.parameters()),
@@ -230,7 +278,12 @@ def write_run(
 
 
 def train(
-    config: TrainConfig, folder: Path, *, candles: Candles | None = None, clock: Clock | None = None
+    config: TrainConfig,
+    folder: Path,
+    *,
+    candles: Candles | None = None,
+    clock: Clock | None = None,
+    resume: bool = False,
 ) -> Run:
     """Train in one process from a configuration to a sealed run.
 
@@ -239,11 +292,14 @@ def train(
         folder: Run folder; must not hold a run already.
         candles: Use these instead of loading what the configuration names.
         clock: Tells when.
+        resume: Go on from the folder's newest checkpoint; from the start where there is none.
 
     Raises:
-        RunError: when the folder holds a run or cannot be written to.
+        RunError: when the folder holds a run, or cannot be written to, or was begun with something else.
+        TrainingInterrupted: when a signal stopped it; ``resume`` goes on.
     """
-    claim_folder(folder)
+    claim_run(config, folder, resume=resume)
+    write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     prepared = prepare(config, candles if candles is not None else load_candles(config))
-    result, _ = fit(config, prepared, folder)
+    result, _ = fit(config, prepared, folder, resume=resume)
     return write_run(config, prepared, result, folder, clock=clock)

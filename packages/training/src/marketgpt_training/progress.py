@@ -23,9 +23,10 @@ class TrainingProgress:
     Args:
         total_steps: Optimizer steps planned.
         show: False keeps silent (every rank but the first).
+        done: Steps of earlier starts of the run.
     """
 
-    def __init__(self, total_steps: int, *, show: bool = True) -> None:
+    def __init__(self, total_steps: int, *, show: bool = True, done: int = 0) -> None:
         console = progress_console()
         self._lines = show and not console.is_terminal
         self._console = console
@@ -40,7 +41,7 @@ class TrainingProgress:
             console=console,
             disable=not show or not console.is_terminal,
         )
-        self._task = self._progress.add_task("train", total=total_steps, text="")
+        self._task = self._progress.add_task("train", total=total_steps, completed=done, text="")
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -6,7 +6,7 @@ is TensorFlow's ``ExponentialMovingAverage``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -16,7 +16,7 @@ _WARMUP = 10
 
 
 class WeightAverage:
-    """An average of a module's parameters.
+    """An average of a module's parameters, in float32: in bfloat16 a thousandth of a step would be lost.
 
     Args:
         module: Whose.
@@ -24,32 +24,42 @@ class WeightAverage:
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
-        self._parameters: list[Tensor] = [one for one in module.parameters() if one.requires_grad]
+        named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
+        self._parameters: list[Tensor] = [one for _, one in named]
         self._decay = decay
-        self._steps = 0
-        self._average: list[Tensor] = [one.detach().clone() for one in self._parameters] if decay else []
+        self.steps = 0
+        self.average: dict[str, Tensor] = {
+            name: one.detach().clone().float() for name, one in (named if decay else [])
+        }
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the weights after a step; young averages forget faster."""
         if not self._decay:
             return
-        self._steps += 1
-        decay = min(self._decay, self._steps / (self._steps + _WARMUP))
-        torch._foreach_lerp_(self._average, self._parameters, 1.0 - decay)
+        self.steps += 1
+        decay = min(self._decay, self.steps / (self.steps + _WARMUP))
+        weights = [one if one.dtype == torch.float32 else one.float() for one in self._parameters]
+        torch._foreach_lerp_(list(self.average.values()), weights, 1.0 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Put the average into the module while the block runs."""
-        self._swap()
+        held = [one.detach().clone() for one in self._parameters] if self.average else []
+        self._put(list(self.average.values()))
         try:
             yield
         finally:
-            self._swap()
+            self._put(held)
 
     @torch.no_grad()
-    def _swap(self) -> None:
-        for parameter, average in zip(self._parameters if self._average else [], self._average, strict=True):
-            held = parameter.detach().clone()
-            parameter.copy_(average)
-            average.copy_(held)
+    def load(self, average: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from an average held before, by the names of the parameters."""
+        self.steps = steps
+        for name, tensor in self.average.items():
+            tensor.copy_(average[name])
+
+    @torch.no_grad()
+    def _put(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self._parameters if self.average else [], values, strict=True):
+            parameter.copy_(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from marketgpt_core.config import load_config, read_toml
 from marketgpt_core.errors import MarketGPTError
+from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
 
 
 def main(arguments: list[str]) -> None:
@@ -17,7 +18,7 @@ def main(arguments: list[str]) -> None:
     folder = Path(arguments[-1])
     config = load_config(TrainConfig, read_toml(folder / "config.toml"), where=str(folder / "config.toml"))
     prepared = prepare(config, load_candles(config))
-    result, rank = fit(config, prepared, folder)
+    result, rank = fit(config, prepared, folder, resume="--resume" in arguments)
     if rank == 0:
         write_run(config, prepared, result, folder)
 
@@ -27,4 +28,4 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except MarketGPTError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+        sys.exit(EXIT_STATUS if isinstance(error, TrainingInterrupted) else 2)

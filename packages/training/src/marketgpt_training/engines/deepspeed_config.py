@@ -8,7 +8,13 @@ from marketgpt_training.config import OptimConfig
 
 
 def deepspeed_config(
-    optim: OptimConfig, *, batch_size: int, world_size: int, zero_stage: int, precision: str
+    optim: OptimConfig,
+    *,
+    batch_size: int,
+    world_size: int,
+    zero_stage: int,
+    precision: str,
+    micro_batch_size: int | None = None,
 ) -> dict[str, Any]:
     """Return the dict for ``deepspeed.initialize``.
 
@@ -17,14 +23,18 @@ def deepspeed_config(
         batch_size: Windows of one rank's batch.
         world_size: Ranks.
         zero_stage: 0 to 3.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32`` or ``bf16``. In bf16, stage 0 becomes 1: below it DeepSpeed keeps the float32
+            weights where no checkpoint reaches them, and on one rank the two are the same.
+        micro_batch_size: Windows put through the model at once; None: all of the rank's.
     """
+    micro = micro_batch_size or batch_size
+    stage = zero_stage if precision == "fp32" else max(zero_stage, 1)
     return {
         "train_batch_size": batch_size * world_size,
-        "train_micro_batch_size_per_gpu": batch_size,
-        "gradient_accumulation_steps": 1,
+        "train_micro_batch_size_per_gpu": micro,
+        "gradient_accumulation_steps": batch_size // micro,
         "gradient_clipping": optim.grad_clip,
-        "zero_optimization": {"stage": zero_stage},
+        "zero_optimization": {"stage": stage},
         "bf16": {"enabled": precision == "bf16"},
         "optimizer": {
             "type": "AdamW",

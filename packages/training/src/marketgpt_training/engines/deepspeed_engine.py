@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import shutil
 import socket
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -16,10 +18,11 @@ from torch import Tensor, nn
 
 from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import ConfigError
-from marketgpt_training.base import Batch, TrainingEngine, weight_decay_groups
+from marketgpt_training.base import Batch, TrainingEngine, split_batch, weight_decay_groups
 from marketgpt_training.config import OptimConfig
 from marketgpt_training.engines.deepspeed_config import deepspeed_config
-from marketgpt_training.engines.torch_engine import cpu_copy, floats, to_device
+from marketgpt_training.engines.deepspeed_state import ZERO_3, DeepSpeedState
+from marketgpt_training.engines.torch_engine import cpu_copy, floats, mean_of, to_device
 from marketgpt_training.weight_average import WeightAverage
 
 
@@ -32,6 +35,8 @@ class DeepSpeedEngine(TrainingEngine):
     Raises:
         ConfigError: when DeepSpeed is not installed; the message names the plain engine.
     """
+
+    resumable = True
 
     class Config(BaseConfig):
         """Options of the DeepSpeed engine."""
@@ -46,43 +51,68 @@ class DeepSpeedEngine(TrainingEngine):
         if not torch.distributed.is_initialized():
             _join(self._deepspeed)
 
-    def prepare(self, module: nn.Module, optim: OptimConfig, *, batch_size: int) -> None:
+    def prepare(
+        self, module: nn.Module, optim: OptimConfig, *, batch_size: int, micro_batch_size: int | None = None
+    ) -> None:
         """See :class:`TrainingEngine`."""
-        if optim.ema_decay and self._options.zero_stage == 3:  # noqa: PLR2004 - ZeRO's own name
+        if optim.ema_decay and self._options.zero_stage == ZERO_3:
             raise ConfigError(
                 f"optim.ema_decay {optim.ema_decay} averages whole weights, which ZeRO 3 cuts up: "
                 "use zero_stage 0 to 2, or ema_decay=0"
             )
+        settings = deepspeed_config(
+            optim,
+            batch_size=batch_size,
+            world_size=self.world_size,
+            zero_stage=self._options.zero_stage,
+            precision=self._options.precision,
+            micro_batch_size=micro_batch_size,
+        )
+        self._parts = settings["gradient_accumulation_steps"]
+        self._stage = settings["zero_optimization"]["stage"]
         self._engine, *_ = self._deepspeed.initialize(
             model=module,
             model_parameters=weight_decay_groups(module, optim.weight_decay),
-            config=deepspeed_config(
-                optim,
-                batch_size=batch_size,
-                world_size=self.world_size,
-                zero_stage=self._options.zero_stage,
-                precision=self._options.precision,
-            ),
+            config=settings,
         )
         self._average = WeightAverage(self._engine.module, optim.ema_decay)
+        self._state = DeepSpeedState(self._engine, self._average, self._stage)
 
-    def train_step(self, batch: Batch, lr: float) -> dict[str, float]:
+    def train_step(self, batch: Batch, lr: float, *, most: float = math.inf) -> dict[str, float]:
         """See :class:`TrainingEngine`."""
         self._engine.train()
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
-        losses: dict[str, Tensor] = self._engine(self._placed(batch))
-        self._engine.backward(losses["loss"])
-        norm = self._plain_norm()
-        self._engine.step()
+        parts: list[dict[str, Tensor]] = []
+        norm: Tensor | None = None
+        first: Batch | None = None
+        for part in split_batch(self._placed(batch), self._parts):
+            losses: dict[str, Tensor] = self._engine(part)
+            parts.append({name: value.detach() for name, value in losses.items()})
+            if self._is_spoiled(losses["loss"], most):
+                if first is None:
+                    return {**mean_of(parts), "grad_norm": math.nan, "spoiled": 1.0}
+                # Gradients of earlier parts are in DeepSpeed's hands: the step is ended without this part,
+                # and the loop, told the loss, goes back to the last checkpoint.
+                losses = self._engine(first)
+            first = first or part
+            self._engine.backward(losses["loss"])
+            norm = self._plain_norm()
+            self._engine.step()
         self._average.update()
         if norm is None:
             norm = self._engine.get_global_grad_norm()
-        return {**floats(losses), "grad_norm": float(norm)}
+        return {**mean_of(parts), "grad_norm": float(norm)}
+
+    def _is_spoiled(self, loss: Tensor, most: float) -> bool:
+        """Return whether any rank's loss is not finite or, on average, too high."""
+        local = float(loss.detach())
+        mean = self.mean([local])[0]  # NaN and infinity of one rank are everybody's
+        return not (math.isfinite(mean) and mean <= most)
 
     def _plain_norm(self) -> Tensor | None:
         """Return the norm where DeepSpeed keeps none: without ZeRO and in fp32, gradients are plain ones."""
-        if self._options.zero_stage or self._options.precision != "fp32":
+        if self._stage:
             return None
         gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
         return nn.utils.get_total_norm(gradients)
@@ -103,11 +133,19 @@ class DeepSpeedEngine(TrainingEngine):
     def weights(self) -> dict[str, Tensor]:
         """See :class:`TrainingEngine`."""
         # Under ZeRO 3 each rank holds a slice of every parameter; below that this gathers nothing.
-        sharded = self._options.zero_stage == 3  # noqa: PLR2004 - ZeRO's own name
+        sharded = self._stage == ZERO_3
         parameters = list(self._engine.module.parameters()) if sharded else []
         gathered = self._deepspeed.zero.GatheredParameters(parameters, enabled=sharded)
         with gathered, self._average.applied():
             return cpu_copy(self._engine.module)
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`TrainingEngine`."""
+        return self._state.save(self.rank, self.world_size)
+
+    def load_state(self, saved: Mapping[str, Tensor]) -> None:
+        """See :class:`TrainingEngine`."""
+        self._state.load(saved)
 
     @property
     def rank(self) -> int:

@@ -4,6 +4,8 @@ DeepSpeed does not run.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -12,13 +14,16 @@ from torch import Tensor, nn
 
 from marketgpt_core.config import Config as BaseConfig
 from marketgpt_core.errors import ConfigError
-from marketgpt_training.base import Batch, TrainingEngine, weight_decay_groups
+from marketgpt_training.base import Batch, TrainingEngine, split_batch, weight_decay_groups
 from marketgpt_training.config import OptimConfig
+from marketgpt_training.engines import adam_state
 from marketgpt_training.weight_average import WeightAverage
 
 
 class TorchEngine(TrainingEngine):
     """AdamW on one device."""
+
+    resumable = True
 
     class Config(BaseConfig):
         """Options of the plain engine."""
@@ -37,26 +42,36 @@ class TorchEngine(TrainingEngine):
         cuda = torch.cuda.is_available() and wanted != "cpu"
         self._device = torch.device("cuda" if cuda else "cpu")
 
-    def prepare(self, module: nn.Module, optim: OptimConfig, *, batch_size: int) -> None:  # noqa: ARG002
+    def prepare(
+        self, module: nn.Module, optim: OptimConfig, *, batch_size: int, micro_batch_size: int | None = None
+    ) -> None:
         """See :class:`TrainingEngine`."""
         self._module = module.to(self._device)
         groups = weight_decay_groups(module, optim.weight_decay)
         self._optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, fused=True)
         self._average = WeightAverage(self._module, optim.ema_decay)
         self._grad_clip = optim.grad_clip
+        self._parts = batch_size // (micro_batch_size or batch_size)
 
-    def train_step(self, batch: Batch, lr: float) -> dict[str, float]:
+    def train_step(self, batch: Batch, lr: float, *, most: float = math.inf) -> dict[str, float]:
         """See :class:`TrainingEngine`."""
         self._module.train()
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        losses: dict[str, Tensor] = self._module(to_device(batch, self._device))
         self._optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        parts = []
+        for part in split_batch(to_device(batch, self._device), self._parts):
+            losses: dict[str, Tensor] = self._module(part)
+            (losses["loss"] / self._parts).backward()  # type: ignore[no-untyped-call]
+            parts.append({name: value.detach() for name, value in losses.items()})
         norm = nn.utils.clip_grad_norm_(self._module.parameters(), self._grad_clip)
+        metrics = {**mean_of(parts), "grad_norm": float(norm)}
+        if not (math.isfinite(metrics["loss"]) and metrics["loss"] <= most and math.isfinite(float(norm))):
+            self._optimizer.zero_grad(set_to_none=True)
+            return {**metrics, "spoiled": 1.0}
         self._optimizer.step()
         self._average.update()
-        return {**floats(losses), "grad_norm": float(norm)}
+        return metrics
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
@@ -69,6 +84,23 @@ class TorchEngine(TrainingEngine):
         """See :class:`TrainingEngine`."""
         with self._average.applied():
             return cpu_copy(self._module)
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`TrainingEngine`."""
+        tensors = adam_state.scalars(self._optimizer, self._average)
+        for name, parameter in self._module.named_parameters():
+            tensors[f"weight/{name}"] = adam_state.on_cpu(parameter)
+            for moment, value in adam_state.moments_of(self._optimizer, parameter).items():
+                tensors[f"{moment}/{name}"] = adam_state.on_cpu(value)
+        return tensors | adam_state.average_state(self._average, self._average.average)
+
+    @torch.no_grad()
+    def load_state(self, saved: Mapping[str, Tensor]) -> None:
+        """See :class:`TrainingEngine`."""
+        for name, parameter in self._module.named_parameters():
+            parameter.copy_(saved[f"weight/{name}"])
+            adam_state.load_moments(self._optimizer, name, parameter, saved)
+        adam_state.load_average(self._average, saved)
 
 
 def cpu_copy(module: nn.Module) -> dict[str, Tensor]:
@@ -88,3 +120,10 @@ def to_device(batch: Batch, device: torch.device | str) -> Batch:
 def floats(losses: dict[str, Tensor]) -> dict[str, float]:
     """Return scalar tensors as numbers."""
     return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def mean_of(parts: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Return the means over micro-batches as numbers."""
+    if len(parts) == 1:
+        return floats(parts[0])
+    return {name: float(torch.stack([part[name] for part in parts]).double().mean()) for name in parts[0]}

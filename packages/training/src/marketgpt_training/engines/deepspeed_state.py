@@ -1,0 +1,120 @@
+"""A DeepSpeed engine's state as whole tensors, and back, whatever ZeRO made of it.
+
+DeepSpeed's own checkpoints are pickled and bound to their number of ranks; these are neither. From stage 1
+on a rank holds slices: they are put together a parameter at a time, by all ranks, and copied by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from marketgpt_training.engines import adam_state
+from marketgpt_training.weight_average import WeightAverage
+
+ZERO_3 = 3
+
+
+class DeepSpeedState:
+    """Saves and loads an engine.
+
+    Args:
+        engine: Of ``deepspeed.initialize``.
+        average: Of its module.
+        stage: ZeRO's, 0 to 3.
+    """
+
+    def __init__(self, engine: Any, average: WeightAverage, stage: int) -> None:  # noqa: ANN401 - deepspeed is untyped
+        self._engine, self._average, self._stage = engine, average, stage
+        if stage:
+            self._make_moments()
+
+    @property
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        return list(self._engine.module.named_parameters())
+
+    @property
+    def _adam(self) -> torch.optim.Optimizer:
+        optimizer: torch.optim.Optimizer = self._engine.basic_optimizer
+        return optimizer
+
+    def save(self, rank: int, world_size: int) -> dict[str, Tensor]:
+        """Return a rank's part; see :meth:`marketgpt_training.base.TrainingEngine.state`."""
+        tensors: dict[str, Tensor] = adam_state.scalars(self._adam, self._average) if rank == 0 else {}
+        for number, (name, parameter) in enumerate(self._named):
+            whole = self._whole(parameter)  # all ranks take part
+            if adam_state.is_mine(number, rank, world_size):
+                tensors |= {f"{kind}/{name}": adam_state.on_cpu(value) for kind, value in whole.items()}
+                tensors |= adam_state.average_state(self._average, [name])
+        return tensors
+
+    def _whole(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        if not self._stage:
+            return {"weight": parameter.data, **adam_state.moments_of(self._adam, parameter)}
+        from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+        return {
+            "weight": safe_get_full_fp32_param(parameter),
+            **{one: safe_get_full_optimizer_state(parameter, one) for one in adam_state.MOMENTS},
+        }
+
+    @torch.no_grad()
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Go on from a checkpoint; see :meth:`marketgpt_training.base.TrainingEngine.load_state`."""
+        if self._stage:
+            self._load_slices(saved)
+        else:
+            for name, parameter in self._named:
+                parameter.copy_(saved[f"weight/{name}"])
+                adam_state.load_moments(self._adam, name, parameter, saved)
+        adam_state.load_average(self._average, saved)
+
+    def _load_slices(self, saved: Mapping[str, Tensor]) -> None:
+        from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+        step = adam_state.saved_step(saved)
+        for name, parameter in self._named:
+            weight = saved[f"weight/{name}"].to(self._engine.device)
+            with self._gathered(parameter):
+                parameter.data.copy_(weight)
+            safe_set_full_fp32_param(parameter, weight)
+            for moment in adam_state.MOMENTS:
+                key = f"{moment}/{name}"
+                value = saved[key].to(self._engine.device) if key in saved else torch.zeros_like(weight)
+                safe_set_full_optimizer_state(parameter, value, moment)
+        for state in self._adam.state.values():
+            state["step"] = torch.tensor(float(step))
+
+    @contextmanager
+    def _gathered(self, parameter: nn.Parameter) -> Iterator[None]:
+        """Hold a parameter whole, and hand what it was set to back to the ranks' slices."""
+        if self._stage < ZERO_3:
+            yield
+            return
+        from deepspeed import zero
+
+        with zero.GatheredParameters([parameter], modifier_rank=0):
+            yield
+
+    def _make_moments(self) -> None:
+        """Have AdamW's moments made before the first step, which is when it would make them itself.
+
+        DeepSpeed links parameters to their moments once, after the first group of parameters was stepped:
+        those of the other groups would not be there yet and never be found.
+        """
+        zero = self._engine.optimizer
+        flat = (
+            zero.fp32_partitioned_groups_flat
+            if self._stage == ZERO_3
+            else [one for group in self._adam.param_groups for one in group["params"]]
+        )
+        for slices in flat:
+            moments = {moment: torch.zeros_like(slices) for moment in adam_state.MOMENTS}
+            self._adam.state[slices] = {"step": torch.tensor(0.0), **moments}
+        if self._stage < ZERO_3:
+            # There is no public name for it: parameters learn where their moments lie.
+            zero._lazy_init_hp_params_optimizer_state()  # noqa: SLF001
