@@ -35,7 +35,9 @@ def train(
     import sys
 
     from marketgpt_core.clock import SystemClock
+    from marketgpt_core.run import MANIFEST, Run
     from marketgpt_training.config import preset
+    from marketgpt_training.evaluation.of_run import RESULTS_FILE
     from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
     from marketgpt_training.launch import launch
     from marketgpt_training.pipeline import train as train_here
@@ -45,7 +47,7 @@ def train(
     config = preset(name, (*((f"data.source={source}",) if source else ()), *rest))
     folder = folder or Path("runs") / f"{name}_{SystemClock().now():%Y%m%d_%H%M%S}"
     try:
-        if processes > 1:
+        if processes > 1 and not (resume and (folder / MANIFEST).exists()):
             launch(config, folder, processes=processes, resume=resume)
         else:
             train_here(config, folder, resume=resume)
@@ -53,7 +55,7 @@ def train(
         progress_console().print(str(interrupted), highlight=False)
         sys.exit(EXIT_STATUS)
     progress_console().print(f"run: {folder}", highlight=False)
-    if do_evaluate:
+    if do_evaluate and not (resume and RESULTS_FILE in Run.open(folder).manifest["files"]):
         _evaluate_run(folder, as_json=as_json)
 
 

@@ -19,7 +19,7 @@ from marketgpt_core.config import to_toml
 from marketgpt_core.errors import ConfigError
 from marketgpt_core.files import write_json, write_text
 from marketgpt_core.plugins import registry
-from marketgpt_core.run import Run
+from marketgpt_core.run import MANIFEST, Run
 from marketgpt_core.tokens import TargetTokenizer
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
@@ -277,6 +277,23 @@ def write_run(
     return run
 
 
+def finish_run(
+    config: TrainConfig, folder: Path, *, candles: Candles | None = None, clock: Clock | None = None
+) -> Run:
+    """Return a run sealed in an earlier start, with what that start may not have come to.
+
+    Raises:
+        RunError: when a file is not what the run was sealed with.
+    """
+    from marketgpt_models.forecaster_file import FORECASTER_JSON
+
+    run = Run.open(folder)
+    if config.evaluation.recalibrate and FORECASTER_JSON not in run.manifest["files"]:
+        candles = candles if candles is not None else load_candles(config)
+        run = recalibrate(run, config, candles, split_dates(config.split, candles), clock=clock)
+    return run
+
+
 def train(
     config: TrainConfig,
     folder: Path,
@@ -298,6 +315,8 @@ def train(
         RunError: when the folder holds a run, or cannot be written to, or was begun with something else.
         TrainingInterrupted: when a signal stopped it; ``resume`` goes on.
     """
+    if resume and (folder / MANIFEST).exists():
+        return finish_run(config, folder, candles=candles, clock=clock)
     claim_run(config, folder, resume=resume)
     write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     prepared = prepare(config, candles if candles is not None else load_candles(config))
