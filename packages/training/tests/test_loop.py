@@ -7,9 +7,10 @@ import pytest
 
 from marketgpt_core.errors import RunError
 from marketgpt_training.base import TrainingEngine
+from marketgpt_training.checkpoints import Checkpoint
 from marketgpt_training.loop import Trainer
 from marketgpt_training.observers import Observers, RunInfo
-from marketgpt_training.pipeline import prepare
+from marketgpt_training.pipeline import prepare, train
 
 
 class ScriptedEngine(TrainingEngine):
@@ -96,6 +97,24 @@ def test_observers_hear_the_start_every_step_and_the_end(fit):
     assert (hooks[0], hooks[-1]) == ("train_start", "train_end")
     assert hooks.count("epoch_end") == 2
     assert recorder.told[-1][1]["error"] is None
+
+
+def test_observers_hear_of_checkpoints_that_are_whole(make_config, candles, tmp_path, monkeypatch):
+    recorder, whole = Recorder(), []
+
+    def tell(hook, **values):
+        recorder.told.append((hook, values))
+        if hook == "checkpoint_saved":
+            whole.append(Checkpoint(values["path"]).step == values["step"])
+
+    recorder.tell = tell
+    monkeypatch.setattr("marketgpt_training.pipeline.Observers", lambda: recorder)
+    train(make_config("checkpoint.every_steps=4", "checkpoint.keep=9"), tmp_path, candles=candles)
+    steps = [values["step"] for hook, values in recorder.told if hook == "checkpoint_saved"]
+    assert steps == sorted(steps)
+    assert {4, 8, 12, 16, 20} <= set(steps)
+    assert all(whole)
+    assert recorder.told[-1][0] == "train_end"
 
 
 def test_observers_are_told_of_a_failure(fit):

@@ -85,6 +85,7 @@ def resumed(at_step, candles, tmp_path):
 def test_the_curve_is_the_same_to_the_last_bit(resumed, make_config, whole, step):
     run = resumed(make_config(*STEPS), step)
     assert curve(run.path) == curve(whole)
+    assert not list((run.path / "checkpoints").glob(".*"))
     assert run.json("training_summary.json")["starts"] == (2 if step > 7 else 1)
     ours, theirs = ((one / "model.safetensors").read_bytes() for one in (run.path, whole))
     assert ours == theirs

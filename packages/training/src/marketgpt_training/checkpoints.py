@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -108,6 +109,15 @@ class CheckpointStore:
         self._token, self._timeout_s = token, timeout_s
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
+        self._finished: deque[int] = deque()
+
+    def finished(self) -> list[int]:
+        """Return the steps whose checkpoints got whole since this was asked last; the first rank knows."""
+        return [self._finished.popleft() for _ in range(len(self._finished))]
+
+    def path_of(self, step: int) -> Path:
+        """Return the folder of a step's checkpoint."""
+        return self.path / _name(step)
 
     def clear_leftovers(self) -> None:
         """Remove what was never finished; the first rank calls it before anybody writes."""
@@ -155,7 +165,7 @@ class CheckpointStore:
         Raises:
             RunError: see :class:`Checkpoint`.
         """
-        return Checkpoint(self.path / _name(step))
+        return Checkpoint(self.path_of(step))
 
     def newest(self) -> tuple[Checkpoint | None, list[str]]:
         """Return the newest checkpoint that is whole, and what was wrong with newer ones, a line each."""
@@ -170,11 +180,11 @@ class CheckpointStore:
     def _write(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         from safetensors import SafetensorError
 
-        target = self.path / _name(step)
+        target = self.path_of(step)
         try:
             self._write_part(self._temporary(step), tensors)
             if self._rank == 0:
-                self._finish(self._temporary(step), target, state)
+                self._finish(step, state)
         except (OSError, SafetensorError, RunError) as error:
             if self._rank == 0:
                 shutil.rmtree(self._temporary(step), ignore_errors=True)
@@ -197,7 +207,8 @@ class CheckpointStore:
         # Written last: it says that the file beside it is whole.
         write_json(file.with_suffix(".json"), {"file": file.name, "sha256": sha256_of(file)})
 
-    def _finish(self, folder: Path, target: Path, state: dict[str, Any]) -> None:
+    def _finish(self, step: int, state: dict[str, Any]) -> None:
+        folder, target = self._temporary(step), self.path_of(step)
         files = {}
         for rank in range(self._world_size):
             note = folder / f"{_part(rank, self._world_size)}.json"
@@ -209,11 +220,13 @@ class CheckpointStore:
         files[_STATE] = sha256_of(folder / _STATE)
         write_json(folder / _MANIFEST, {"format": _FORMAT, "files": files})
         sync_folder(folder)
-        if target.exists():
-            # After a rollback the same step comes again.
-            shutil.rmtree(target)
+        # The same step comes again at the end of an epoch and after a rollback.
+        before = self._set_aside(step) if target.exists() else None
         folder.rename(target)
         sync_folder(self.path)
+        if before:
+            shutil.rmtree(before, ignore_errors=True)
+        self._finished.append(step)
         self._prune()
 
     def _await(self, note: Path, rank: int) -> None:
@@ -225,11 +238,14 @@ class CheckpointStore:
 
     def _prune(self) -> None:
         for step in self.steps()[: -self._keep]:
-            # Renamed first: a half-removed folder must not pass for a checkpoint.
-            doomed = self.path / f".{_name(step)}.old"
-            shutil.rmtree(doomed, ignore_errors=True)
-            (self.path / _name(step)).rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            shutil.rmtree(self._set_aside(step), ignore_errors=True)
+
+    def _set_aside(self, step: int) -> Path:
+        """Rename a checkpoint that is to go: half removed, it must not pass for one."""
+        doomed = self.path / f".{_name(step)}.old"
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.path_of(step).rename(doomed)
+        return doomed
 
 
 def _name(step: int) -> str:

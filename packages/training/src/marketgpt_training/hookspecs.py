@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marketgpt_core.plugins.markers import hookspec
@@ -39,6 +40,18 @@ def marketgpt_step_end(run: RunInfo, step: int, metrics: Mapping[str, float]) ->
 @hookspec
 def marketgpt_epoch_end(run: RunInfo, epoch: int, metrics: Mapping[str, float]) -> None:
     """Be told the validation metrics after an epoch, from 1; rank 0 only."""
+    raise NotImplementedError  # a specification: pluggy never calls it
+
+
+@hookspec
+def marketgpt_checkpoint_saved(run: RunInfo, step: int, path: Path) -> None:
+    """Be told that a checkpoint is on the disk, whole; rank 0 only.
+
+    Args:
+        run: The run.
+        step: Steps done by then.
+        path: Its folder; it is removed when newer ones take its place.
+    """
     raise NotImplementedError  # a specification: pluggy never calls it
 
 

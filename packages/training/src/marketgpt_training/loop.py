@@ -114,7 +114,10 @@ class Trainer:
             self._log.close()
             if self._store:
                 self._store.close()
+            self._tell_of_checkpoints()
             self._tell("train_end", error=error)
+        if self._store:
+            self._store.wait()
         self._clock()
         self._result.candles_per_s = self._at.candles / max(self._at.training_s, 1e-9)
         return self._result
@@ -196,6 +199,7 @@ class Trainer:
             self._tell("step_end", step=result.steps, metrics=logged)
         if is_asked or is_due:
             self._save()
+        self._tell_of_checkpoints()
         if is_asked:
             self._stop(stop)
 
@@ -265,6 +269,13 @@ class Trainer:
         state = {"fits": self._fits, **to_state(self._result, self._at)}
         self._store.save(self._result.steps, tensors, state)
         self._saved_at = time.monotonic()
+
+    def _tell_of_checkpoints(self) -> None:
+        store = self._store
+        if store is None:
+            return
+        for step in store.finished():
+            self._tell("checkpoint_saved", step=step, path=store.path_of(step))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._result, self._at = from_state(checkpoint.state, where=str(checkpoint.path))

@@ -43,7 +43,7 @@ class Observers:
         """Call one hook of every plugin.
 
         Args:
-            hook: ``train_start``, ``step_end``, ``epoch_end`` or ``train_end``.
+            hook: ``train_start``, ``step_end``, ``epoch_end``, ``checkpoint_saved`` or ``train_end``.
             **values: Its arguments.
 
         Raises:

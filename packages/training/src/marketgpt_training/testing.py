@@ -94,6 +94,39 @@ class TrainingEngineConformance:
         assert all(taken[name].equal(kept[name]) for name in kept)
         assert not all(taken[name].equal(value) for name, value in engine.weights().items())
 
+    def test_it_goes_on_from_its_state(self, engine: TrainingEngine) -> None:
+        """What follows a state that was loaded is what followed it the first time, to the last bit."""
+        import torch
+
+        if not engine.resumable:
+            pytest.skip("this engine keeps no checkpoints")
+
+        def two_steps() -> dict[str, Tensor]:
+            torch.manual_seed(3)  # dropout's
+            for number in range(2):
+                engine.train_step(tiny_batch(number), 1e-2)
+            return engine.weights()
+
+        engine.train_step(tiny_batch(9), 1e-2)
+        state = engine.state()
+        first = two_steps()
+        engine.load_state(state)
+        again = two_steps()
+        assert all(first[name].equal(again[name]) for name in first)
+
+    def test_a_spoiled_batch_changes_nothing(self, engine: TrainingEngine) -> None:
+        """A loss that is not finite, or above ``most``, is not learned from."""
+        before = engine.weights()
+        spoiled = tiny_batch()
+        spoiled["y"] = spoiled["y"] * math.nan
+        for batch, most in ((spoiled, math.inf), (tiny_batch(), 0.0)):
+            metrics = engine.train_step(batch, 1e-2, most=most)
+            if not metrics.get("spoiled"):
+                pytest.skip("this engine sees it too late: the loop goes back to a checkpoint")
+        after = engine.weights()
+        assert all(before[name].equal(after[name]) for name in before)
+        assert engine.train_step(tiny_batch(), 1e-2)["grad_norm"] > 0
+
     def test_validation_is_repeatable(self, engine: TrainingEngine) -> None:
         """No dropout, no step: twice the same number."""
         assert engine.validate(tiny_batch())["loss"] == engine.validate(tiny_batch())["loss"]
