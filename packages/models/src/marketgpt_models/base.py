@@ -84,7 +84,9 @@ class CandleModel(Protocol):
     - ``asset``, ``category`` (B,) int64: ids by :meth:`InputSpec.identity`, 0 for ``<unk>``;
     - ``targets`` (B, T, K) int64: tokens of candle t + 1; ``mask`` (B, T) bool: where they count;
     - ``horizon_z`` (B, T, H) float32: log return over h bars in units of ``next_sigma * sqrt(h)``; NaN: none;
-    - ``tasks`` (B, T, H, J) int64, where the specification has tasks: classes, -1: none.
+    - ``tasks`` (B, T, H, J) int64, where the specification has tasks: classes, -1: none;
+    - ``target_counts`` (2 + J,) float32, in training: targets of an average part of the global batch
+      (candles, horizons, each task's), by which sums are divided: ``marketgpt_models.losses.TargetCounts``.
 
     It returns scalars: ``loss`` (differentiable) = ``nll`` + horizon_weight * ``horizon_nll`` + what else the
     variant learns from; and detached ``nll`` (nats a candle: the sum over channels), ``nll_0`` ...
