@@ -15,7 +15,7 @@ def test_every_preset_loads_and_names_installed_plugins(name):
     assert config.model.name in registry("model").names()
     assert config.tokenizer.name in registry("tokenizer").names()
     assert config.engine.name in registry("training-engine").names()
-    registry("model").create(config.model.name, config.model.options)
+    registry("model").create(config.model.name, config.model.resolved())
 
 
 def test_overrides_reach_nested_keys():

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from marketgpt_core.config import Config, apply_overrides, load_config
 from marketgpt_core.errors import ConfigError, hint
 from marketgpt_core.interval import Interval
+from marketgpt_core.plugins import registry
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -23,11 +24,42 @@ class ComponentConfig(Config):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class ModelConfig(ComponentConfig):
+    """A model variant by name, in a shape by name or by its options.
+
+    Options win over those of the shape; a variant takes what it has of them.
+    """
+
+    name: str = "market_gpt"
+    shape: str | None = Field(
+        default=None, description="as `marketgpt models` lists them, for example crypto"
+    )
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the options the variant is made with.
+
+        Raises:
+            ConfigError: for a shape that is none; the message names the closest.
+            PluginError: for a variant that is none.
+        """
+        if self.shape is None:
+            return self.options
+        from marketgpt_models.presets import shape
+
+        known = registry("model").load(self.name).Config.model_fields
+        return {
+            name: value for name, value in shape(self.shape).options.items() if name in known
+        } | self.options
+
+
 class DataConfig(Config):
     """Which candles."""
 
     source: str = Field(description="name or name:location, as in `marketgpt data list`")
-    symbols: tuple[str, ...] = Field(default=(), description="empty: all the source has")
+    symbols: tuple[str, ...] = Field(default=(), description="empty: those of the universe, or all there are")
+    universe: str | None = Field(
+        default=None, description="a universe's name or TOML file: its symbols, as far as the source has them"
+    )
     start: date | None = None
     end: date | None = Field(default=None, description="first date not used at all")
     interval: Interval = Interval.DAY
@@ -104,6 +136,12 @@ class LoopConfig(Config):
     max_steps: int | None = Field(
         default=None, ge=1, description="stop after so many steps, in the middle of an epoch if need be"
     )
+    balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="0: every target once an epoch; 1: categories get as many windows each, small ones again",
+    )
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
 
@@ -148,7 +186,7 @@ class TrainConfig(Config):
     data: DataConfig
     split: SplitConfig
     tokenizer: ComponentConfig = ComponentConfig(name="ohlc")
-    model: ComponentConfig = ComponentConfig(name="market_gpt")
+    model: ModelConfig = ModelConfig()
     engine: ComponentConfig = ComponentConfig(name="deepspeed")
     optim: OptimConfig = OptimConfig()
     loop: LoopConfig = LoopConfig()

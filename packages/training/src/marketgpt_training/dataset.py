@@ -31,6 +31,9 @@ class WindowDataset:
         spec: What the model is built for: ids of assets, and which inputs may be withheld.
         disturb: How windows are disturbed in training; None for validation.
         channel_names: Of the tokens; needed to mirror candles.
+        balance: 0: every target once an epoch. Else an epoch has as many windows, but a category of n among
+            them gets a share in proportion to n ** (1 - balance): small ones come again, of large ones some
+            wait for another epoch.
 
     Raises:
         DataError: when no target is left.
@@ -46,6 +49,7 @@ class WindowDataset:
         spec: InputSpec,
         disturb: DisturbConfig | None = None,
         channel_names: Sequence[str] = (),
+        balance: float = 0.0,
     ) -> None:
         usable = [one for one in features if len(one.time) > 1]
         if not usable:
@@ -59,6 +63,8 @@ class WindowDataset:
         self._horizon_z = np.concatenate([one.horizon_z for one in usable])
         self._tasks = np.concatenate([one.tasks for one in usable])
         self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
+        self._balance = balance
+        self._categories = np.array([str(one.category) for one in usable])
         self._disturb = None if disturb is None else Disturbance(disturb, spec, self._tokens, channel_names)
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
         self._targets_before = _running_counts(self._counts, self._horizon_z, self._tasks)
@@ -80,7 +86,23 @@ class WindowDataset:
             pieces.append(np.stack([np.full(len(starts), series), starts], axis=1))
         windows = np.concatenate(pieces)
         windows = windows[[bool(self._counts[self._rows(s, a)[1]].any()) for s, a in windows]]
-        return windows if rng is None else rng.permutation(windows)
+        if rng is None:
+            return windows
+        return rng.permutation(self._balanced(windows, rng) if self._balance else windows)
+
+    def _balanced(self, windows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        own = self._categories[windows[:, 0]]
+        names, counts = np.unique(own, return_counts=True)
+        shares = counts ** (1.0 - self._balance)
+        wanted = np.maximum(np.floor(len(windows) * shares / shares.sum()).astype(np.int64), 1)
+        # Whole rounds over a category, each in an order of its own, then a part of one.
+        chosen = [
+            np.concatenate([rng.permutation(np.flatnonzero(own == name)) for _ in range(-(-want // count))])[
+                :want
+            ]
+            for name, want, count in zip(names, wanted, counts, strict=True)
+        ]
+        return np.asarray(windows[np.concatenate(chosen)])
 
     def _rows(self, series: int, start: int) -> tuple[slice, slice]:
         length, offset = self._lengths[series], self._offsets[series]

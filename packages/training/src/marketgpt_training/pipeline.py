@@ -16,13 +16,14 @@ import torch
 from marketgpt_core.candles import Candles
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.config import to_toml
-from marketgpt_core.errors import ConfigError
+from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.files import write_json, write_text
 from marketgpt_core.plugins import registry
 from marketgpt_core.run import MANIFEST, Run
 from marketgpt_core.tokens import TargetTokenizer
+from marketgpt_core.universe import open_universe
 from marketgpt_training.base import TrainingEngine
-from marketgpt_training.config import TrainConfig
+from marketgpt_training.config import DataConfig, TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.loop import Trainer
 from marketgpt_training.model_card import model_card
@@ -64,17 +65,41 @@ class Prepared:
 
 
 def load_candles(config: TrainConfig) -> Candles:
-    """Load the candles a configuration names."""
+    """Load the candles a configuration names.
+
+    Raises:
+        DataError: when the source has none of a universe's symbols, or what it has cannot be read.
+    """
     from marketgpt_data_sources import load_candles as load
 
     data = config.data
+    symbols = data.symbols or (_symbols_of(data, data.universe) if data.universe else None)
     return load(
         data.source,
-        symbols=data.symbols or None,
+        symbols=symbols,
         start=data.start,
         end=data.end,
         interval=data.interval,
     )
+
+
+def _symbols_of(data: DataConfig, name: str) -> tuple[str, ...]:
+    """Return a universe's symbols the source has; all of them where it cannot tell what it has."""
+    from marketgpt_data_sources import open_source
+
+    wanted = open_universe(name).symbols
+    known = set(open_source(data.source).symbols(data.interval))
+    found = tuple(symbol for symbol in wanted if symbol in known or not known)
+    if not found:
+        raise DataError(f"source {data.source!r} has none of the {len(wanted)} symbols of universe {name}")
+    if len(found) < len(wanted):
+        absent = [symbol for symbol in wanted if symbol not in known]
+        logger.warning(
+            "source %r has %d of the %d symbols of universe %s; absent: %s%s",
+            data.source, len(found), len(wanted), name, ", ".join(absent[:5]),
+            " ..." if len(absent) > 5 else "",  # noqa: PLR2004 - a taste of them
+        )  # fmt: skip
+    return found
 
 
 def prepare(config: TrainConfig, candles: Candles) -> Prepared:
@@ -94,7 +119,7 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
         .create(config.tokenizer.name, config.tokenizer.options, where="tokenizer.options")
         .fit(train_candles)
     )
-    variant = registry("model").create(config.model.name, config.model.options, where="model.options")
+    variant = registry("model").create(config.model.name, config.model.resolved(), where="model.options")
     covariates = Covariates(config.covariates)
     # Cut before encoding: a horizon that reaches past the border then has no target, which is the purge.
     train, both = (
@@ -115,6 +140,7 @@ def prepare(config: TrainConfig, candles: Candles) -> Prepared:
             spec=spec,
             disturb=config.disturb,
             channel_names=tokenizer.channel_names,
+            balance=config.loop.balance,
         ),
         validation=WindowDataset(
             both,
