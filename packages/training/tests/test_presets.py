@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from marketgpt_core.candles import Candles
+from marketgpt_core.config import read_toml
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.plugins import registry
 from marketgpt_core.symbols import Category
@@ -70,6 +71,8 @@ def test_a_case_is_trained_from_a_folder(folder, tmp_path, name):
     run = train(config, tmp_path / "run")
     assert run.json("training_summary.json")["steps"] == 3
     assert run.json("model.json")["variant"] == config.model.name
+    # Resolved: what is evaluated and resumed is what was trained on, whatever the universe becomes.
+    assert read_toml(run.path / "config.toml")["data"]["symbols"] == ["BTC-USD", "ETH-USD", "SOL-USD"]
 
 
 def test_balanced_epochs_give_small_categories_more_and_large_ones_less():

@@ -26,6 +26,9 @@ def launch(config: TrainConfig, folder: Path, *, processes: int, resume: bool = 
     Raises:
         RunError: when a rank fails; what it said stands above on standard error.
     """
+    from marketgpt_training.pipeline import with_symbols
+
+    config = with_symbols(config)
     claim_run(config, folder, resume=resume)
     write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     launcher = Path(sys.executable).with_name("deepspeed")

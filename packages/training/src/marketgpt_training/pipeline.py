@@ -72,15 +72,27 @@ def load_candles(config: TrainConfig) -> Candles:
     """
     from marketgpt_data_sources import load_candles as load
 
-    data = config.data
-    symbols = data.symbols or (_symbols_of(data, data.universe) if data.universe else None)
+    data = with_symbols(config).data
     return load(
         data.source,
-        symbols=symbols,
+        symbols=data.symbols or None,
         start=data.start,
         end=data.end,
         interval=data.interval,
     )
+
+
+def with_symbols(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with the symbols its universe stands for: what a run is resolved to.
+
+    Raises:
+        DataError: when the source has none of them.
+    """
+    data = config.data
+    if data.universe is None or data.symbols:
+        return config
+    symbols = _symbols_of(data, data.universe)
+    return config.model_copy(update={"data": data.model_copy(update={"symbols": symbols})})
 
 
 def _symbols_of(data: DataConfig, name: str) -> tuple[str, ...]:
@@ -343,6 +355,7 @@ def train(
     """
     if resume and (folder / MANIFEST).exists():
         return finish_run(config, folder, candles=candles, clock=clock)
+    config = config if candles is not None else with_symbols(config)
     claim_run(config, folder, resume=resume)
     write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     prepared = prepare(config, candles if candles is not None else load_candles(config))
