@@ -143,14 +143,18 @@ def draw(rows: list[dict[str, Any]], key: str, field: str, out: Path) -> None:
 
     figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
     axis.plot([row[key] for row in rows], [row[field] for row in rows], marker="o")
-    for row in rows:
-        axis.annotate(row["arm"], (row[key], row[field]), xytext=(4, 6), textcoords="offset points")
     axis.set_xscale("log")
+    axis.set_xticks([row[key] for row in rows], [_tick(row, key) for row in rows])
+    axis.minorticks_off()
     axis.set_xlabel(key)
     axis.set_ylabel("validation, nats a candle")
     axis.grid(alpha=0.3)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out)
+
+
+def _tick(row: Mapping[str, Any], key: str) -> str:
+    return str(row[key]) if key == "symbols" else f"{row[key] / 1e6:.1f}M\n{row['arm']}"
 
 
 def main() -> int:
