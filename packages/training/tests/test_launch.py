@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from marketgpt_core.run import Run
 from marketgpt_core.testing import make_candles
 from marketgpt_data_sources.writing import write_parquet
 from marketgpt_training import launch as launching
+from marketgpt_training.checkpoints import CheckpointStore
 from marketgpt_training.launch import launch
 
 OVERRIDES = (
@@ -53,12 +56,16 @@ def rows(folder):
     return [json.loads(line) for line in lines]
 
 
-def train(source, folder, processes, *overrides):
-    command = [
+def command_of(source, folder, processes, *overrides):
+    return [
         sys.executable, "-c", "from marketgpt_core.cli import main; main()", "train", "--preset", "demo",
         "--source", source, "--no-evaluate", "--processes", str(processes), *OVERRIDES, *overrides,
         f"run_dir={folder}",
     ]  # fmt: skip
+
+
+def train(source, folder, processes, *overrides):
+    command = command_of(source, folder, processes, *overrides)
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr[-4_000:]
 
@@ -87,6 +94,33 @@ def test_ranks_and_zero_stages_walk_one_curve(tmp_path):
     assert len(sizes) == 1
     # It learnt something: a flat curve would agree with any other.
     assert expected["step", 200] < expected["step", 1] - 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_signal_stops_both_ranks_and_one_process_goes_on(tmp_path):
+    candles = tmp_path / "candles"
+    write_parquet(make_candles(("AAA", "BBB", "CCC"), num_candles=1_450, start="2014-01-01"), candles)
+    source, engine = f"parquet:{candles}", "engine={name='deepspeed',options={zero_stage=1}}"
+    train(source, tmp_path / "whole", 1, engine)
+    folder = tmp_path / "run"
+    running = subprocess.Popen(command_of(source, folder, 2, engine), stderr=subprocess.PIPE, text=True)
+    # Far from the end: the ranks take a while to be told.
+    until = time.monotonic() + 300
+    while not (folder / "metrics.jsonl").exists() or len(rows(folder)) < 5:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    said = running.communicate(timeout=120)[1]
+    assert running.returncode == 75, said[-2_000:]
+    assert "stopped by SIGTERM at step" in said
+    stopped = CheckpointStore(folder).steps()[-1]
+    assert 5 <= stopped < 200
+    train(source, folder, 1, engine, "--resume")
+    losses = [
+        {(row["kind"], row["step"]): row["loss"] for row in rows(one)} for one in (folder, tmp_path / "whole")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 @pytest.mark.slow

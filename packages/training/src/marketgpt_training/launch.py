@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from marketgpt_core.config import to_toml
 from marketgpt_core.errors import RunError
 from marketgpt_core.files import write_text
 from marketgpt_training.config import TrainConfig
-from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
+from marketgpt_training.interruption import EXIT_STATUS, StopRequest, TrainingInterrupted, listening
 from marketgpt_training.resume import CONFIG_FILE, claim_run
+
+WORKER = "marketgpt_training.worker"
+_POLL_S = 0.2
 
 
 def launch(config: TrainConfig, folder: Path, *, processes: int, resume: bool = False) -> None:
@@ -36,12 +41,34 @@ def launch(config: TrainConfig, folder: Path, *, processes: int, resume: bool = 
         raise RunError(f"--processes needs the deepspeed launcher, which is not at {launcher}")
     command = [
         sys.executable, str(launcher), "--num_accelerators", str(processes),
-        "--module", "marketgpt_training.worker", *(["--resume"] if resume else []), str(folder.resolve()),
+        "--module", WORKER, *(["--resume"] if resume else []), str(folder.resolve()),
     ]  # fmt: skip
-    done = subprocess.run(command, check=False)  # noqa: S603 - our own interpreter and launcher
-    if done.returncode == EXIT_STATUS:
+    with listening() as stop, subprocess.Popen(command) as running:  # noqa: S603 - our own interpreter
+        status = _wait(running, stop)
+    if status == EXIT_STATUS:
         raise TrainingInterrupted(f"stopped; see above: go on with --resume run_dir={folder}")
-    if done.returncode:
-        raise RunError(
-            f"training failed: the deepspeed launcher ended with status {done.returncode}; see above"
-        )
+    if status:
+        raise RunError(f"training failed: the deepspeed launcher ended with status {status}; see above")
+
+
+def _wait(running: subprocess.Popen[bytes], stop: StopRequest) -> int:
+    """Return the launcher's status; a request to stop is handed to the ranks, once."""
+    told = False
+    while True:
+        try:
+            return running.wait(timeout=_POLL_S)
+        except subprocess.TimeoutExpired:
+            if stop and not told:
+                told = True
+                _tell_ranks(stop)
+
+
+def _tell_ranks(stop: StopRequest) -> None:
+    """Send the signal to the ranks alone: DeepSpeed's launcher would die of it and take them along."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            if WORKER in words and not any("deepspeed" in word for word in words):
+                process.send_signal(signal.Signals[stop.signal_name])

@@ -291,6 +291,7 @@ class Trainer:
         if self._store is None:
             raise TrainingInterrupted(f"stopped at step {self._result.steps}; no checkpoint was asked for")
         self._store.wait()
+        self._engine.mean([0.0])  # who leaves first may take the others along
         by = f" by {stop.signal_name}" if stop else " by another rank"
         raise TrainingInterrupted(
             f"stopped{by} at step {self._result.steps}, which is kept: "
