@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from marketgpt_core.errors import RunError
+from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_training.engines.torch_engine import TorchEngine
 from marketgpt_training.interruption import TrainingInterrupted
 from marketgpt_training.observers import Observers
@@ -138,6 +138,14 @@ def test_a_folder_with_checkpoints_is_not_trained_over(at_step, make_config, can
     fewer = type(candles)(list(candles.values())[:2])
     with pytest.raises(RunError, match="does not fit: tokenizer, train_candles"):
         train(make_config(*STEPS), tmp_path, candles=fewer, resume=True)
+
+
+def test_an_engine_without_state_trains_and_is_not_resumed(make_config, candles, tmp_path, monkeypatch):
+    monkeypatch.setattr(TorchEngine, "resumable", False)
+    with pytest.raises(ConfigError, match="engine 'torch' keeps no checkpoints: it cannot be resumed"):
+        train(make_config("loop.max_epochs=1"), tmp_path / "a", candles=candles, resume=True)
+    train(make_config("loop.max_epochs=1"), tmp_path / "b", candles=candles)
+    assert not (tmp_path / "b" / "checkpoints").exists()
 
 
 def test_resume_without_a_checkpoint_begins(make_config, candles, tmp_path, whole):

@@ -211,6 +211,8 @@ def fit(
     try:
         world = engine.world_size
         _check_batch(config, world)
+        if resume and not engine.resumable:
+            raise ConfigError(f"engine {config.engine.name!r} keeps no checkpoints: it cannot be resumed")
         if config.loop.threads:
             torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.seed)
