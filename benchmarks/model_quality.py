@@ -144,7 +144,7 @@ def draw(rows: list[dict[str, Any]], key: str, field: str, out: Path) -> None:
     figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
     axis.plot([row[key] for row in rows], [row[field] for row in rows], marker="o")
     axis.set_xscale("log")
-    axis.set_xticks([row[key] for row in rows], [_tick(row, key) for row in rows])
+    axis.set_xticks([row[key] for row in rows], [_tick(row, key) for row in rows], rotation=30, ha="right")
     axis.minorticks_off()
     axis.set_xlabel(key)
     axis.set_ylabel("validation, nats a candle")
@@ -154,7 +154,7 @@ def draw(rows: list[dict[str, Any]], key: str, field: str, out: Path) -> None:
 
 
 def _tick(row: Mapping[str, Any], key: str) -> str:
-    return str(row[key]) if key == "symbols" else f"{row[key] / 1e6:.1f}M\n{row['arm']}"
+    return str(row[key]) if key == "symbols" else f"{row['arm']}, {row[key] / 1e6:.1f}M"
 
 
 def main() -> int:
