@@ -84,7 +84,8 @@ def test_a_symbol_alone_gets_what_it_gets_in_company(forecaster, candles):
 def test_small_blocks_change_nothing(forecaster, candles, monkeypatch):
     made = forecast(forecaster, candles)
     monkeypatch.setattr("marketgpt_models.forecast_rows._ROWS_A_BLOCK", 2)
-    same(forecast(forecaster, candles), made, rtol=1e-6, atol=1e-8)
+    # But for float32: other block sizes are other kernels of the matrix products.
+    same(forecast(forecaster, candles), made, rtol=1e-5, atol=1e-7)
 
 
 def test_the_past_does_change_it(forecaster, candles):

@@ -153,11 +153,12 @@ def test_a_missing_launcher_is_named(make_config, tmp_path, monkeypatch):
 def test_the_command_carries_the_number_of_ranks_and_the_whole_path(make_config, tmp_path, monkeypatch):
     asked = []
 
-    def run(command, check):
+    def started(command):
         asked.append(command)
-        return subprocess.CompletedProcess(command, 0)
+        return Popen([sys.executable, "-c", ""])
 
-    monkeypatch.setattr(launching.subprocess, "run", run)
+    Popen = subprocess.Popen
+    monkeypatch.setattr(launching.subprocess, "Popen", started)
     monkeypatch.setattr(Path, "exists", lambda self: self.name == "deepspeed" or self.is_file())
     monkeypatch.chdir(tmp_path)
     launch(make_config("seed=5"), Path("run"), processes=3)

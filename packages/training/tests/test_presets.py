@@ -15,7 +15,8 @@ from marketgpt_data_sources.writing import write_parquet
 from marketgpt_models.presets import shape
 from marketgpt_training import preset
 from marketgpt_training.dataset import WindowDataset
-from marketgpt_training.pipeline import load_candles, train
+from marketgpt_training.loading import load_candles
+from marketgpt_training.pipeline import train
 
 CASES = {"crypto": (20, 5, 6, 256), "crypto-multitask": (20, 5, 6, 256), "reduced": (100, 10, 8, 512),
          "full-market": (600, 20, 12, 768)}  # fmt: skip

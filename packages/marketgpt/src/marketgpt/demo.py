@@ -25,7 +25,8 @@ from marketgpt_signals.resolve import resolve
 from marketgpt_training.config import TrainConfig, preset
 from marketgpt_training.evaluation.evaluate import Evaluation
 from marketgpt_training.evaluation.of_run import evaluate_candles, record_results
-from marketgpt_training.pipeline import load_candles, train
+from marketgpt_training.loading import load_candles
+from marketgpt_training.pipeline import train
 
 SYMBOL = "AAPL"
 SIGNAL_HORIZONS = (5, 10, 21, 42)

@@ -13,6 +13,7 @@ from marketgpt_core.errors import RunError
 from marketgpt_core.files import write_text
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.interruption import EXIT_STATUS, StopRequest, TrainingInterrupted, listening
+from marketgpt_training.loading import with_symbols
 from marketgpt_training.resume import CONFIG_FILE, claim_run
 
 WORKER = "marketgpt_training.worker"
@@ -31,8 +32,6 @@ def launch(config: TrainConfig, folder: Path, *, processes: int, resume: bool = 
     Raises:
         RunError: when a rank fails; what it said stands above on standard error.
     """
-    from marketgpt_training.pipeline import with_symbols
-
     config = with_symbols(config)
     claim_run(config, folder, resume=resume)
     write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))

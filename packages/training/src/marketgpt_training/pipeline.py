@@ -16,15 +16,15 @@ import torch
 from marketgpt_core.candles import Candles
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.config import to_toml
-from marketgpt_core.errors import ConfigError, DataError
+from marketgpt_core.errors import ConfigError
 from marketgpt_core.files import write_json, write_text
 from marketgpt_core.plugins import registry
 from marketgpt_core.run import MANIFEST, Run
 from marketgpt_core.tokens import TargetTokenizer
-from marketgpt_core.universe import open_universe
 from marketgpt_training.base import TrainingEngine
-from marketgpt_training.config import DataConfig, TrainConfig
+from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
+from marketgpt_training.loading import load_candles, with_symbols
 from marketgpt_training.loop import Trainer
 from marketgpt_training.model_card import model_card
 from marketgpt_training.observers import Observers, RunInfo
@@ -62,56 +62,6 @@ class Prepared:
     variant: ModelVariant
     train: WindowDataset
     validation: WindowDataset
-
-
-def load_candles(config: TrainConfig) -> Candles:
-    """Load the candles a configuration names.
-
-    Raises:
-        DataError: when the source has none of a universe's symbols, or what it has cannot be read.
-    """
-    from marketgpt_data_sources import load_candles as load
-
-    data = with_symbols(config).data
-    return load(
-        data.source,
-        symbols=data.symbols or None,
-        start=data.start,
-        end=data.end,
-        interval=data.interval,
-    )
-
-
-def with_symbols(config: TrainConfig) -> TrainConfig:
-    """Return the configuration with the symbols its universe stands for: what a run is resolved to.
-
-    Raises:
-        DataError: when the source has none of them.
-    """
-    data = config.data
-    if data.universe is None or data.symbols:
-        return config
-    symbols = _symbols_of(data, data.universe)
-    return config.model_copy(update={"data": data.model_copy(update={"symbols": symbols})})
-
-
-def _symbols_of(data: DataConfig, name: str) -> tuple[str, ...]:
-    """Return a universe's symbols the source has; all of them where it cannot tell what it has."""
-    from marketgpt_data_sources import open_source
-
-    wanted = open_universe(name).symbols
-    known = set(open_source(data.source).symbols(data.interval))
-    found = tuple(symbol for symbol in wanted if symbol in known or not known)
-    if not found:
-        raise DataError(f"source {data.source!r} has none of the {len(wanted)} symbols of universe {name}")
-    if len(found) < len(wanted):
-        absent = [symbol for symbol in wanted if symbol not in known]
-        logger.warning(
-            "source %r has %d of the %d symbols of universe %s; absent: %s%s",
-            data.source, len(found), len(wanted), name, ", ".join(absent[:5]),
-            " ..." if len(absent) > 5 else "",  # noqa: PLR2004 - a taste of them
-        )  # fmt: skip
-    return found
 
 
 def prepare(config: TrainConfig, candles: Candles) -> Prepared:
@@ -233,6 +183,9 @@ def fit(
         )
         store = open_store(config, engine, folder) if engine.resumable else None
         checkpoint = find_checkpoint(store, engine, fits) if store and resume else None
+        if engine.rank == 0:
+            # Not before: what cannot be trained leaves nothing behind. A resumed run is compared with it.
+            write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
         trainer = Trainer(
             engine,
             config,
@@ -359,7 +312,6 @@ def train(
         return finish_run(config, folder, candles=candles, clock=clock)
     config = config if candles is not None else with_symbols(config)
     claim_run(config, folder, resume=resume)
-    write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     prepared = prepare(config, candles if candles is not None else load_candles(config))
     result, _ = fit(config, prepared, folder, resume=resume)
     return write_run(config, prepared, result, folder, clock=clock)

@@ -13,7 +13,8 @@ from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
 def main(arguments: list[str]) -> None:
     """Train as one rank; the last argument is the run's folder (the launcher adds its own before it)."""
     from marketgpt_training.config import TrainConfig
-    from marketgpt_training.pipeline import fit, load_candles, prepare, write_run
+    from marketgpt_training.loading import load_candles
+    from marketgpt_training.pipeline import fit, prepare, write_run
 
     folder = Path(arguments[-1])
     config = load_config(TrainConfig, read_toml(folder / "config.toml"), where=str(folder / "config.toml"))
