@@ -20,7 +20,7 @@ FORMAT = 1
 # What decides a forecast; reports and timings beside it may change without a new identity.
 _IDENTITY = ("model.json", "model.safetensors", "tokenizer.json", "forecaster.json", "ensemble.json")
 # What changes after a run is sealed, and what is too large to hash at every load.
-_UNSEALED = ("checkpoints", "tensorboard", "metrics.jsonl")
+_UNSEALED = ("checkpoints", "tensorboard", "metrics.jsonl", "status.json")
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""``marketgpt train`` and ``marketgpt evaluate``."""
+"""``marketgpt train``, ``marketgpt train status`` and ``marketgpt evaluate``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,44 @@ import click
 from marketgpt_core.cli.options import json_option, print_json, progress_console
 
 
-@click.command()
+@click.command("status")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--all", "every", is_flag=True, help="Every run below the folders given, runs/ by default.")
+@json_option
+def train_status(*, runs: tuple[Path, ...], every: bool, as_json: bool) -> None:
+    """Say how far RUNS have come: step, loss, candles a second, time left, last checkpoint.
+
+    A run that says nothing for two minutes is called silent: it was killed, or its machine is.
+    """
+    from marketgpt_core.clock import SystemClock
+    from marketgpt_core.errors import ConfigError
+    from marketgpt_training.status import runs_below, status_of, status_table
+
+    if not runs and not every:
+        raise ConfigError("which run? marketgpt train status RUN ..., or --all for every run below runs/")
+    folders = runs_below(runs or (Path("runs"),)) if every else list(runs)
+    now = SystemClock().now()
+    rows = [status_of(folder, now=now) for folder in folders]
+    if as_json:
+        print_json(rows)
+        return
+    from rich.console import Console
+
+    Console().print(status_table(rows))
+
+
+class _Train(click.Command):
+    """``train`` with overrides as arguments, and ``train status``, which asks for no preset."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
+        if args and args[0] == "status":
+            return train_status.make_context(f"{info_name} status", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Train, epilog="marketgpt train status RUN ... tells how far runs have come.")
 @click.option("--preset", "name", required=True, help="Preset, for example demo.")
 @click.option("--source", help="Replace the preset's source: name or name:location.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks here.")
