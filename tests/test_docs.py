@@ -86,7 +86,8 @@ def test_the_demos_options_in_the_readme_exist(root):
     for name, rest in re.findall(r"marketgpt ([a-z]+)([^\n`]*)", "\n".join(FENCE.findall(text))):
         command = command_root.get_command(context, name)
         words = [word for word in rest.split() if word.startswith("--")]
-        if isinstance(command, click.Group):
-            command = command.commands.get(rest.split()[0], command) if rest.split() else command
+        # A group's, or those of a command that also runs by itself.
+        commands = getattr(command, "commands", {})
+        command = commands.get(rest.split()[0], command) if rest.split() else command
         known = {option for one in command.params for option in one.opts} if command else set()
         assert {word.partition("=")[0] for word in words} <= known, f"marketgpt {name}{rest}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
@@ -38,11 +39,13 @@ def train_status(*, runs: tuple[Path, ...], every: bool, as_json: bool) -> None:
 class _Train(click.Command):
     """``train`` with overrides as arguments, and ``train status``, which asks for no preset."""
 
+    commands: ClassVar[dict[str, click.Command]] = {"status": train_status}
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
     ) -> click.Context:
-        if args and args[0] == "status":
-            return train_status.make_context(f"{info_name} status", args[1:], parent, **extra)
+        if args and args[0] in self.commands:
+            return self.commands[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
 
