@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 
 import pytest
 
-from marketgpt_core.errors import RunError
+from marketgpt_core.errors import ConfigError, RunError
+from marketgpt_core.run import Run
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.checkpoints import Checkpoint
 from marketgpt_training.loop import Trainer
@@ -122,3 +124,49 @@ def test_observers_are_told_of_a_failure(fit):
     with pytest.raises(RunError):
         fit(ScriptedEngine([1.0], loss=math.inf), observers=recorder)
     assert isinstance(recorder.told[-1][1]["error"], RunError)
+
+
+def curve_of(make_config, candles, folder, *overrides):
+    train(make_config("loop.max_steps=8", *overrides), folder, candles=candles)
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row["loss"] for row in map(json.loads, lines) if row["kind"] == "step"]
+
+
+def test_blocks_run_again_give_the_same_curve(make_config, candles, tmp_path, monkeypatch):
+    """Dropout included: the second run of a block forgets what the first forgot."""
+    from marketgpt_models.layers import Block
+
+    calls, forward = [], Block.forward
+
+    def counted(self, *arguments):
+        calls.append(self.training)
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(Block, "forward", counted)
+    plain = curve_of(make_config, candles, tmp_path / "plain")
+    before = sum(calls)
+    again = curve_of(make_config, candles, tmp_path / "again", "loop.activation_checkpointing=true")
+    assert again == plain
+    assert sum(calls) - before == 2 * before
+
+
+def test_a_model_without_blocks_cannot_run_them_again(make_config, candles, tmp_path):
+    config = make_config(
+        "model={name='lstm',options={context=16,num_layers=1,dim=8}}", "loop.activation_checkpointing=true"
+    )
+    with pytest.raises(ConfigError, match=r"loop\.activation_checkpointing is not for model lstm"):
+        train(config, tmp_path, candles=candles)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_it_walks_the_same_curve(make_config, candles, tmp_path):
+    if not shutil.which("g++"):
+        pytest.skip("torch.compile needs a compiler: there is no g++")
+    plain = curve_of(make_config, candles, tmp_path / "plain", "model.options.dropout=0.0")
+    options = ("model.options.dropout=0.0", "loop.compile=true")
+    compiled = curve_of(make_config, candles, tmp_path / "compiled", *options)
+    assert compiled == pytest.approx(plain, rel=1e-4)
+    names = [Run.open(tmp_path / name).json("model.json") for name in ("plain", "compiled")]
+    assert names[0] == names[1]

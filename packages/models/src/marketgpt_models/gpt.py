@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from marketgpt_models.base import InputSpec
 from marketgpt_models.heads import CandleHead, ParallelHead
@@ -28,6 +29,8 @@ class MarketGPT(CandleNetwork):
         spec: Shapes of the inputs and bins of the horizon targets.
     """
 
+    can_recompute = True
+
     def __init__(self, config: MarketGPTConfig, spec: InputSpec) -> None:
         super().__init__(config, spec, head=ParallelHead if config.layout == "parallel" else CandleHead)
         self.config = config
@@ -45,7 +48,10 @@ class MarketGPT(CandleNetwork):
         positions_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         cos_TR, sin_TR = rotary_angles(positions_T, self.config.head_width)
         for block in self.blocks:
-            x_BTD = block(x_BTD, cos_TR, sin_TR, mask)
+            if self.recompute and self.training:
+                x_BTD = checkpoint(block, x_BTD, cos_TR, sin_TR, mask, use_reentrant=False)
+            else:
+                x_BTD = block(x_BTD, cos_TR, sin_TR, mask)
         return self.final_norm(x_BTD)  # type: ignore[no-any-return]
 
     def layers(self) -> list[Block]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,10 @@ class CandleNetwork(nn.Module, ABC):
     """
 
     bin_edges: Tensor
+    #: Whether the trunk can do with ``recompute``.
+    can_recompute: ClassVar[bool] = False
+    #: Keep of each block what enters it, and run it again for its gradients: less memory, a third more work.
+    recompute: bool = False
 
     def __init__(
         self, config: NetworkConfig, spec: InputSpec, *, head: type[CandleHead] = CandleHead

@@ -142,6 +142,10 @@ class LoopConfig(Config):
         le=1,
         description="0: every target once an epoch; 1: categories get as many windows each, small ones again",
     )
+    activation_checkpointing: bool = Field(
+        default=False, description="run blocks again for their gradients instead of keeping what they made"
+    )
+    compile: bool = Field(default=False, description="torch.compile the model; needs a compiler")
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
 

@@ -167,6 +167,7 @@ def fit(
             torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.seed)
         module = prepared.variant.build(prepared.spec)
+        _set_up(module, config)
         # Before the engine has it: ZeRO 3 leaves nothing of a parameter's shape.
         fits, num_parameters = _fits(prepared, module), sum(p.numel() for p in module.parameters())
         engine.prepare(
@@ -201,6 +202,19 @@ def fit(
         return trainer.fit(checkpoint), engine.rank
     finally:
         engine.close()
+
+
+def _set_up(module: torch.nn.Module, config: TrainConfig) -> None:
+    """Have a module computed as the loop's configuration asks."""
+    if config.loop.activation_checkpointing:
+        if not getattr(module, "can_recompute", False):
+            raise ConfigError(
+                f"loop.activation_checkpointing is not for model {config.model.name}: "
+                "it has no blocks to run again"
+            )
+        module.recompute = True  # type: ignore[assignment]
+    if config.loop.compile:
+        module.compile()
 
 
 def _check_batch(config: TrainConfig, world: int) -> None:
