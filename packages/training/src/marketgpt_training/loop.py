@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from marketgpt_core.errors import RunError
@@ -16,6 +17,7 @@ from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.interruption import StopRequest, TrainingInterrupted, listening
 from marketgpt_training.metrics_log import MetricsLog
 from marketgpt_training.observers import Observers, RunInfo
+from marketgpt_training.prefetch import prefetched
 from marketgpt_training.progress import TrainingProgress
 from marketgpt_training.randomness import random_state, restore_random_state
 from marketgpt_training.result import Position, TrainingResult, from_state, to_state
@@ -147,12 +149,13 @@ class Trainer:
             parts=self._parts,
             first_batch=at.batch,
         )
-        for batch in () if self._are_steps_done() else batches:
-            at.batch += 1
-            if [at.epoch, at.batch] not in result.spoiled:
-                self._step(batch, progress, stop)
-            if self._are_steps_done():
-                break
+        with closing(prefetched(() if self._are_steps_done() else batches)) as ready:
+            for batch in ready:
+                at.batch += 1
+                if [at.epoch, at.batch] not in result.spoiled:
+                    self._step(batch, progress, stop)
+                if self._are_steps_done():
+                    break
         train_nll = at.loss_sum / max(at.loss_count, 1)
         metrics = {"train_nll": train_nll, **self._validate()}
         epoch, improved = at.epoch, metrics["loss"] < result.best_loss
