@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,9 @@ def _arguments(server: YahooServer, store: Path, *more: str) -> list[str]:
 
 
 def _now(last: date) -> str:
-    return f"{last}T23:59"  # New York has been closed for hours
+    # Noon of the next day: a weekday on which New York is shut is over then, too. How many days a round adds
+    # hangs on the kills before it, so that one day or other a round ends on Thanksgiving.
+    return f"{last + timedelta(days=1)}T12:00"
 
 
 @dataclass
