@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from marketgpt_core.files import write_text
 from marketgpt_core.horizons import horizon_name
 from marketgpt_core.times import iso
 from marketgpt_signals.backtest.metrics import wilson_interval
+from marketgpt_training.metrics_log import METRICS_FILE, read_metrics
 
 if TYPE_CHECKING:
     from marketgpt.demo import DemoResult
@@ -21,7 +21,6 @@ def write_report(made: DemoResult) -> None:
     """Write ``report.html``."""
     symbol = made.newest.symbols[0]
     newest_as_of = max(signal.as_of for signal in made.signals if signal.symbol == symbol)
-    lines = (made.workspace.run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     training = made.run.json("training_summary.json")
     content = ReportContent(
         title="MarketGPT demo",
@@ -32,7 +31,7 @@ def write_report(made: DemoResult) -> None:
         newest=[s for s in made.signals if s.symbol == symbol and s.as_of == newest_as_of],
         marked_horizon_bars=made.backtest.config.horizon_bars,
         results=made.evaluation.results,
-        metrics=[json.loads(line) for line in lines],
+        metrics=read_metrics(made.workspace.run / METRICS_FILE),
         training=training,
         dates=made.backtest.time,
         equity=made.backtest.equity,

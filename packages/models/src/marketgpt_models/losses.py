@@ -47,11 +47,14 @@ class TargetCounts:
         return torch.where(count > 0, count, 1.0)
 
 
+_WHOLE = TargetCounts(None)
+
+
 def candle_losses(
     logits: Sequence[Tensor],
     targets_BTK: Tensor,
     mask_BT: Tensor,
-    counts: TargetCounts = TargetCounts(None),  # noqa: B008 - holds nothing
+    counts: TargetCounts = _WHOLE,
 ) -> Tensor:
     """Return the mean cross-entropy of each channel, (K,), over the positions where ``mask`` is True.
 
@@ -80,7 +83,7 @@ def horizon_losses(
     edges_HN: Tensor,
     *,
     mirrored: float = 0.0,
-    counts: TargetCounts = TargetCounts(None),  # noqa: B008 - holds nothing
+    counts: TargetCounts = _WHOLE,
 ) -> tuple[Tensor, Tensor]:
     """Return two mean cross-entropies of the horizon bins, over the targets that are there.
 
@@ -114,7 +117,7 @@ def task_losses(
     logits: Sequence[Tensor],
     tasks_BTHJ: Tensor,
     mask_BT: Tensor,
-    counts: TargetCounts = TargetCounts(None),  # noqa: B008 - holds nothing
+    counts: TargetCounts = _WHOLE,
 ) -> Tensor:
     """Return the mean cross-entropy of each task, (J,), over the targets that are there, all horizons alike.
 
@@ -138,7 +141,7 @@ def pinball_loss(
     z_BTH: Tensor,
     mask_BT: Tensor,
     levels_Q: Tensor,
-    counts: TargetCounts = TargetCounts(None),  # noqa: B008 - holds nothing
+    counts: TargetCounts = _WHOLE,
 ) -> Tensor:
     """Return the mean quantile loss (Koenker & Bassett 1978) over levels and the targets that are there.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,12 +73,10 @@ def train(
     OVERRIDES are key.sub=value, for example optim.lr=1e-3 seed=3; run_dir=DIR says where to write. SIGTERM
     or SIGUSR1 stops with a checkpoint and status 75; --resume goes on as if nothing had happened.
     """
-    import sys
-
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.run import MANIFEST, Run
     from marketgpt_training.config import preset
-    from marketgpt_training.evaluation.of_run import RESULTS_FILE
+    from marketgpt_training.evaluation import RESULTS_FILE
     from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
     from marketgpt_training.launch import launch
     from marketgpt_training.pipeline import train as train_here

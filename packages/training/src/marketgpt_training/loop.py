@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from marketgpt_core.errors import RunError
@@ -15,12 +15,13 @@ from marketgpt_training.checkpoints import Checkpoint, CheckpointStore
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.interruption import StopRequest, TrainingInterrupted, listening
-from marketgpt_training.metrics_log import MetricsLog
+from marketgpt_training.metrics_log import METRICS_FILE, MetricsLog
 from marketgpt_training.observers import Observers, RunInfo
 from marketgpt_training.prefetch import prefetched
 from marketgpt_training.progress import TrainingProgress
 from marketgpt_training.randomness import random_state, restore_random_state
 from marketgpt_training.result import Position, TrainingResult, from_state, to_state
+from marketgpt_training.resume import find_checkpoint
 from marketgpt_training.schedule import learning_rate
 from marketgpt_training.spoiled import save_batch
 
@@ -89,7 +90,7 @@ class Trainer:
                 written.
             TrainingInterrupted: when SIGTERM or SIGUSR1 asked for it; a checkpoint is there.
         """
-        self._log = MetricsLog(self._run.path / "metrics.jsonl" if self._is_first else None, length=2**62)
+        self._log = MetricsLog(self._run.path / METRICS_FILE if self._is_first else None)
         if resume is None:
             self._log.cut(0)
         else:
@@ -105,10 +106,10 @@ class Trainer:
                 ) as progress,
             ):
                 while not self._is_over():
-                    try:
+                    with suppress(_RolledBack):
                         self._epoch(progress, stop)
-                    except _RolledBack:
-                        continue
+            if self._store:
+                self._store.wait()
         except BaseException as raised:
             error = raised
             raise
@@ -118,8 +119,6 @@ class Trainer:
                 self._store.close()
             self._tell_of_checkpoints()
             self._tell("train_end", error=error)
-        if self._store:
-            self._store.wait()
         self._clock()
         self._result.candles_per_s = self._at.candles / max(self._at.training_s, 1e-9)
         return self._result
@@ -181,13 +180,13 @@ class Trainer:
         lr = learning_rate(result.steps, self._run.total_steps, self._config.optim)
         most = self._most()
         metrics = self._engine.train_step(dict(batch), lr, most=most)
-        names = [name for name in metrics if name != "spoiled"]
+        is_spoiled, names = metrics.pop("spoiled", 0.0), list(metrics)
         # One collective a step: the means that are told, and what ranks have to agree on.
         *means, is_due, is_asked = self._engine.mean(
             [*(metrics[name] for name in names), float(self._is_due()), float(bool(stop))]
         )
-        metrics = {**dict(zip(names, means, strict=True)), "spoiled": metrics.get("spoiled", 0.0)}
-        if metrics.pop("spoiled"):
+        metrics = dict(zip(names, means, strict=True))
+        if is_spoiled:
             self._leave_out(batch, metrics["loss"])
         elif not (metrics["loss"] <= most and math.isfinite(metrics["loss"] + metrics["grad_norm"])):
             self._leave_out(batch, metrics["loss"])
@@ -212,10 +211,8 @@ class Trainer:
         at.candles += round(float(batch["target_counts"][0]) * self._engine.world_size * self._parts)
         at.loss_sum += metrics["nll"]
         at.loss_count += 1
-        first = math.isnan(at.smooth)
-        keep = 0.0 if first else _SMOOTHING
-        at.smooth = (0.0 if first else keep * at.smooth) + (1 - keep) * metrics["nll"]
-        at.smooth_loss = (0.0 if first else keep * at.smooth_loss) + (1 - keep) * metrics["loss"]
+        at.smooth = _smoothed(at.smooth, metrics["nll"])
+        at.smooth_loss = _smoothed(at.smooth_loss, metrics["loss"])
 
     def _most(self) -> float:
         """Return the highest loss that is learned from."""
@@ -241,9 +238,11 @@ class Trainer:
     def _roll_back(self, loss: float) -> None:
         """Go back to the last checkpoint, with the batches left out so far left out again."""
         spoiled, in_row = self._result.spoiled, self._at.spoiled_in_row
+        checkpoint = None
         if self._store:
             self._store.wait()
-        checkpoint = self._store.newest()[0] if self._store else None
+            # Only the first rank's wait ends with the folder in its place: it says which one to go back to.
+            checkpoint = find_checkpoint(self._store, self._engine, self._fits)
         if checkpoint is None:
             raise RunError(
                 f"the loss is {loss:.4g} after step {self._result.steps}, a step that cannot be undone, and "
@@ -265,9 +264,8 @@ class Trainer:
             return
         self._clock()
         self._at.log_bytes = self._log.length
-        engine, rank = self._engine, self._engine.rank
-        tensors = engine.state() | random_state(rank)
-        if rank == 0:
+        tensors = self._engine.state() | random_state(self._engine.rank)
+        if self._is_first:
             tensors |= {_BEST + name: value for name, value in self._result.weights.items()}
         state = {"fits": self._fits, **to_state(self._result, self._at)}
         self._store.save(self._result.steps, tensors, state)
@@ -318,3 +316,7 @@ class Trainer:
         names = list(totals)
         *sums, mean_count = self._engine.mean([*(totals[name] for name in names), float(weight)])
         return {name: value / mean_count for name, value in zip(names, sums, strict=True)}
+
+
+def _smoothed(before: float, value: float) -> float:
+    return value if math.isnan(before) else _SMOOTHING * before + (1 - _SMOOTHING) * value

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the lines that are whole: a kill may have cut the last one; none where there is no file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 class MetricsLog:
-    """Appends to the file, flushed as written.
+    """Writes the file on from where it is cut, flushed as written.
 
     Args:
         path: Where; None writes nowhere (every rank but the first).
-        length: Bytes kept of what is there: what was written after a checkpoint is written anew.
     """
 
-    def __init__(self, path: Path | None, *, length: int = 0) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._file = None
         if path:
             path.touch()
             self._file = path.open("r+b")
-            self.cut(length)
 
     def write(self, **values: object) -> None:
         """Append one line."""

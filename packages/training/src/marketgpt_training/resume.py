@@ -31,6 +31,11 @@ _FREE = (
 )
 
 
+def begun_config(folder: Path) -> TrainConfig:
+    """Return the configuration a run's folder was begun with."""
+    return load_config(TrainConfig, read_toml(folder / CONFIG_FILE), where=str(folder / CONFIG_FILE))
+
+
 def claim_run(config: TrainConfig, folder: Path, *, resume: bool) -> None:
     """Make sure a configuration can be trained into a folder.
 
@@ -46,7 +51,7 @@ def claim_run(config: TrainConfig, folder: Path, *, resume: bool) -> None:
             f"{folder} holds the checkpoints of an unfinished run: go on with --resume, "
             "or choose another folder"
         )
-    begun = load_config(TrainConfig, read_toml(folder / CONFIG_FILE), where=str(folder / CONFIG_FILE))
+    begun = begun_config(folder)
     old, new = (dict(_flat(one.model_dump(mode="json"))) for one in (begun, config))
     changed = [
         f"{name} (was {old.get(name)!r}, now {new.get(name)!r})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,8 @@ from marketgpt_core.errors import DataError, RunError
 from marketgpt_core.files import read_json
 from marketgpt_core.run import MANIFEST
 from marketgpt_training.checkpoints import CheckpointStore
+from marketgpt_training.evaluation import RESULTS_FILE
+from marketgpt_training.metrics_log import METRICS_FILE, read_metrics
 from marketgpt_training.status_observer import RUNNING, STATUS_FILE
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 FINISHED, EVALUATED, SILENT = "finished", "evaluated", "silent"
 # A step of the largest preset on a slow machine takes less.
 _SILENT_S = 120.0
-_RESULTS = "test_results.json"
 
 
 def runs_below(folders: Sequence[Path]) -> list[Path]:
@@ -62,7 +62,7 @@ def status_of(folder: Path, *, now: datetime) -> dict[str, Any]:
         raise RunError(f"{folder} is not a run: it has neither {STATUS_FILE} nor {MANIFEST}")
     state = said.get("state", FINISHED)
     if manifest:
-        state = EVALUATED if _RESULTS in manifest.get("files", {}) else FINISHED
+        state = EVALUATED if RESULTS_FILE in manifest.get("files", {}) else FINISHED
     elif state == RUNNING and now - _time(said, folder) > timedelta(seconds=_SILENT_S):
         state = SILENT
     steps = CheckpointStore(folder).steps()
@@ -82,7 +82,7 @@ def status_of(folder: Path, *, now: datetime) -> dict[str, Any]:
         "run": str(folder),
         "state": state,
         **{name: said.get(name) for name in names},
-        "best_validation_loss": _best(folder / "metrics.jsonl"),
+        "best_validation_loss": _best(folder / METRICS_FILE),
         "checkpoint_step": steps[-1] if steps else None,
     }
 
@@ -137,9 +137,4 @@ def _time(said: dict[str, Any], folder: Path) -> datetime:
 
 def _best(path: Path) -> float | None:
     """Return the lowest validation loss of the epochs logged."""
-    if not path.is_file():
-        return None
-    lines = path.read_text(encoding="utf-8").splitlines()
-    # The last line may have been cut by a kill.
-    whole = [line for line in lines if line.startswith('{"kind": "epoch"') and line.endswith("}")]
-    return min((float(json.loads(line)["loss"]) for line in whole), default=None)
+    return min((row["loss"] for row in read_metrics(path) if row["kind"] == "epoch"), default=None)

@@ -88,13 +88,6 @@ def marketgpt_epoch_end(run: RunInfo, epoch: int, metrics: Mapping[str, float]) 
 
 
 @hookimpl
-def marketgpt_checkpoint_saved(run: RunInfo, step: int) -> None:
-    """Write from where the run can go on."""
-    if run.path in _running:
-        _running[run.path].values["checkpoint_step"] = step
-
-
-@hookimpl
 def marketgpt_train_end(run: RunInfo, error: BaseException | None) -> None:
     """Write how it ended."""
     if run.path in _running:

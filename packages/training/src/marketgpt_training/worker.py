@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from marketgpt_core.config import load_config, read_toml
 from marketgpt_core.errors import MarketGPTError
 from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
 
 
 def main(arguments: list[str]) -> None:
     """Train as one rank; the last argument is the run's folder (the launcher adds its own before it)."""
-    from marketgpt_training.config import TrainConfig
     from marketgpt_training.loading import load_candles
     from marketgpt_training.pipeline import fit, prepare, write_run
+    from marketgpt_training.resume import begun_config
 
     folder = Path(arguments[-1])
-    config = load_config(TrainConfig, read_toml(folder / "config.toml"), where=str(folder / "config.toml"))
+    config = begun_config(folder)
     prepared = prepare(config, load_candles(config))
     result, rank = fit(config, prepared, folder, resume="--resume" in arguments)
     if rank == 0:

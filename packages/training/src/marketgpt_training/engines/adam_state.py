@@ -22,33 +22,29 @@ def on_cpu(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
 
 
-def is_mine(number: int, rank: int, world_size: int) -> bool:
-    """Return whether a rank writes the tensors of the parameter with this number: they take turns."""
-    return number % world_size == rank
-
-
 def step_of(optimizer: torch.optim.Optimizer) -> int:
     """Return the steps AdamW has done, 0 before the first."""
     return next((int(one["step"]) for one in optimizer.state.values() if "step" in one), 0)
 
 
-def moments_of(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
-    """Return both moments of a parameter the optimizer holds itself; nothing before the first step."""
+def whole(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
+    """Return a parameter the optimizer holds itself and, after the first step, its moments, by kind."""
     state = optimizer.state.get(parameter, {})
-    return {moment: state[moment] for moment in MOMENTS if moment in state}
+    return {"weight": parameter.data, **{moment: state[moment] for moment in MOMENTS if moment in state}}
 
 
-def load_moments(
-    optimizer: torch.optim.Optimizer, name: str, parameter: nn.Parameter, saved: Mapping[str, Tensor]
-) -> None:
-    """Give a parameter the optimizer holds itself its moments back."""
-    if f"{MOMENTS[0]}/{name}" not in saved:
-        optimizer.state.pop(parameter, None)
-        return
-    optimizer.state[parameter] = {
-        "step": torch.tensor(float(saved[_STEP]), dtype=torch.float32),
-        **{moment: saved[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS},
-    }
+@torch.no_grad()
+def load_whole(module: nn.Module, optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Give parameters the optimizer holds themselves, not in slices, their values and moments back."""
+    for name, parameter in module.named_parameters():
+        parameter.copy_(saved[f"weight/{name}"])
+        if f"{MOMENTS[0]}/{name}" not in saved:
+            optimizer.state.pop(parameter, None)
+            continue
+        optimizer.state[parameter] = {
+            "step": torch.tensor(float(saved_step(saved))),
+            **{moment: saved[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS},
+        }
 
 
 def scalars(optimizer: torch.optim.Optimizer, average: WeightAverage) -> dict[str, Tensor]:

@@ -47,14 +47,14 @@ class DeepSpeedState:
         tensors: dict[str, Tensor] = adam_state.scalars(self._adam, self._average) if rank == 0 else {}
         for number, (name, parameter) in enumerate(self._named):
             whole = self._whole(parameter)  # all ranks take part
-            if adam_state.is_mine(number, rank, world_size):
+            if number % world_size == rank:  # ranks take turns to write
                 tensors |= {f"{kind}/{name}": adam_state.on_cpu(value) for kind, value in whole.items()}
                 tensors |= adam_state.average_state(self._average, [name])
         return tensors
 
     def _whole(self, parameter: nn.Parameter) -> dict[str, Tensor]:
         if not self._stage:
-            return {"weight": parameter.data, **adam_state.moments_of(self._adam, parameter)}
+            return adam_state.whole(self._adam, parameter)
         from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
         return {
@@ -68,9 +68,7 @@ class DeepSpeedState:
         if self._stage:
             self._load_slices(saved)
         else:
-            for name, parameter in self._named:
-                parameter.copy_(saved[f"weight/{name}"])
-                adam_state.load_moments(self._adam, name, parameter, saved)
+            adam_state.load_whole(self._engine.module, self._adam, saved)
         adam_state.load_average(self._average, saved)
 
     def _load_slices(self, saved: Mapping[str, Tensor]) -> None:

@@ -89,17 +89,13 @@ class TorchEngine(TrainingEngine):
         """See :class:`TrainingEngine`."""
         tensors = adam_state.scalars(self._optimizer, self._average)
         for name, parameter in self._module.named_parameters():
-            tensors[f"weight/{name}"] = adam_state.on_cpu(parameter)
-            for moment, value in adam_state.moments_of(self._optimizer, parameter).items():
-                tensors[f"{moment}/{name}"] = adam_state.on_cpu(value)
+            for kind, value in adam_state.whole(self._optimizer, parameter).items():
+                tensors[f"{kind}/{name}"] = adam_state.on_cpu(value)
         return tensors | adam_state.average_state(self._average, self._average.average)
 
-    @torch.no_grad()
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
         """See :class:`TrainingEngine`."""
-        for name, parameter in self._module.named_parameters():
-            parameter.copy_(saved[f"weight/{name}"])
-            adam_state.load_moments(self._optimizer, name, parameter, saved)
+        adam_state.load_whole(self._module, self._optimizer, saved)
         adam_state.load_average(self._average, saved)
 
 

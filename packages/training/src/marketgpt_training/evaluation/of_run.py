@@ -14,11 +14,11 @@ from marketgpt_core.config import load_config, read_toml
 from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_training.config import TrainConfig
+from marketgpt_training.evaluation import RESULTS_FILE
 from marketgpt_training.evaluation.evaluate import Evaluation, evaluate
 from marketgpt_training.evaluation.tokens import TokenLaws
 from marketgpt_training.splits import split_dates
 
-RESULTS_FILE = "test_results.json"
 _FEWEST_CANDLES = 2
 
 
