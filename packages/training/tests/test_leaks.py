@@ -25,7 +25,8 @@ from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.evaluation.evaluate import evaluate
 from marketgpt_training.evaluation.leaks import LeakError, assert_no_lookahead, suspicions
-from marketgpt_training.pipeline import prepare, train
+from marketgpt_training.pipeline import train
+from marketgpt_training.preparation import prepare
 
 LEVELS = np.array(QUANTILE_LEVELS)
 DATES = ("2019-03-04", "2019-06-03")

@@ -20,7 +20,8 @@ from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.evaluation.evaluate import evaluate
 from marketgpt_training.evaluation.scores import crps, realised
-from marketgpt_training.pipeline import fit, prepare, train
+from marketgpt_training.pipeline import fit, train
+from marketgpt_training.preparation import prepare
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ from marketgpt_training.base import TrainingEngine
 from marketgpt_training.checkpoints import Checkpoint
 from marketgpt_training.loop import Trainer
 from marketgpt_training.observers import Observers, RunInfo
-from marketgpt_training.pipeline import prepare, train
+from marketgpt_training.pipeline import train
+from marketgpt_training.preparation import prepare
 
 
 class ScriptedEngine(TrainingEngine):

@@ -11,7 +11,8 @@ from marketgpt_core.run import Run
 from marketgpt_core.testing import make_candles
 from marketgpt_core.times import to_datetime
 from marketgpt_training.evaluation.of_run import evaluate_candles, record_results
-from marketgpt_training.pipeline import prepare, train
+from marketgpt_training.pipeline import train
+from marketgpt_training.preparation import prepare
 
 CLOCK = FixedClock(to_datetime("2026-01-02"))
 

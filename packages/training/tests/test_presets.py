@@ -17,6 +17,7 @@ from marketgpt_training import preset
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.loading import load_candles
 from marketgpt_training.pipeline import train
+from marketgpt_training.sampling import Balanced
 
 CASES = {"crypto": (20, 5, 6, 256), "crypto-multitask": (20, 5, 6, 256), "reduced": (100, 10, 8, 512),
          "full-market": (600, 20, 12, 768)}  # fmt: skip
@@ -87,7 +88,9 @@ def test_balanced_epochs_give_small_categories_more_and_large_ones_less():
     features = list(features_of_all(tokenizer, candles, (1, 5), Covariates(())).values())
     shares = {}
     for balance in (0.0, 0.5, 1.0):
-        data = WindowDataset(features, context=16, spec=_spec(), balance=balance)
+        data = WindowDataset(
+            features, context=16, spec=_spec(), sampling=Balanced(balance) if balance else None
+        )
         windows = data.windows(np.random.default_rng(0))
         plain = len(data.windows(np.random.default_rng(0))) if balance else len(windows)
         assert len(windows) == pytest.approx(plain, abs=2)

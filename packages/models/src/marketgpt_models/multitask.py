@@ -28,6 +28,7 @@ class MultiTaskTransformer(MarketGPT):
         spec: Shapes of the inputs, bins of the horizon targets, and the tasks.
     """
 
+    head_names = ("candle_head", "horizon_head", "task_head", "quantile_head")
     levels: Tensor
 
     def __init__(self, config: MultiTaskConfig, spec: InputSpec) -> None:

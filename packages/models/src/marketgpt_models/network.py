@@ -81,6 +81,8 @@ class CandleNetwork(nn.Module, ABC):
     bin_edges: Tensor
     #: Whether the trunk can do with ``recompute``.
     can_recompute: ClassVar[bool] = False
+    #: Parts that say something, by name: what fine-tuning may learn alone.
+    head_names: ClassVar[tuple[str, ...]] = ("candle_head", "horizon_head")
     #: Keep of each block what enters it, and run it again for its gradients: less memory, a third more work.
     recompute: bool = False
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
 from marketgpt_core.cli.options import json_option, print_json, progress_console
+
+if TYPE_CHECKING:
+    from marketgpt_training.config import TrainConfig
 
 
 @click.command("status")
@@ -74,17 +78,39 @@ def train(
     or SIGUSR1 stops with a checkpoint and status 75; --resume goes on as if nothing had happened.
     """
     from marketgpt_core.clock import SystemClock
-    from marketgpt_core.run import MANIFEST, Run
     from marketgpt_training.config import preset
+
+    folder, rest = run_dir_of(overrides)
+    config = preset(name, (*((f"data.source={source}",) if source else ()), *rest))
+    folder = folder or Path("runs") / f"{name}_{SystemClock().now():%Y%m%d_%H%M%S}"
+    train_and_evaluate(
+        config, folder, processes=processes, resume=resume, do_evaluate=do_evaluate, as_json=as_json
+    )
+
+
+def run_dir_of(overrides: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the folder ``run_dir=DIR`` names, if any, and the other overrides."""
+    folder = next((Path(o.partition("=")[2]) for o in overrides if o.startswith("run_dir=")), None)
+    return folder, tuple(o for o in overrides if not o.startswith("run_dir="))
+
+
+def train_and_evaluate(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    processes: int,
+    resume: bool,
+    do_evaluate: bool,
+    as_json: bool,
+    on_trained: Callable[[], None] = lambda: None,
+) -> None:
+    """Do what ``train`` and ``finetune`` do once they know the configuration; a stop ends the process."""
+    from marketgpt_core.run import MANIFEST, Run
     from marketgpt_training.evaluation import RESULTS_FILE
     from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
     from marketgpt_training.launch import launch
     from marketgpt_training.pipeline import train as train_here
 
-    folder = next((Path(o.partition("=")[2]) for o in overrides if o.startswith("run_dir=")), None)
-    rest = tuple(o for o in overrides if not o.startswith("run_dir="))
-    config = preset(name, (*((f"data.source={source}",) if source else ()), *rest))
-    folder = folder or Path("runs") / f"{name}_{SystemClock().now():%Y%m%d_%H%M%S}"
     try:
         if processes > 1 and not (resume and (folder / MANIFEST).exists()):
             launch(config, folder, processes=processes, resume=resume)
@@ -94,6 +120,7 @@ def train(
         progress_console().print(str(interrupted), highlight=False)
         sys.exit(EXIT_STATUS)
     progress_console().print(f"run: {folder}", highlight=False)
+    on_trained()
     if do_evaluate and not (resume and RESULTS_FILE in Run.open(folder).manifest["files"]):
         _evaluate_run(folder, as_json=as_json)
 

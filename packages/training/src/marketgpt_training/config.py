@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from datetime import date
 from importlib.resources import files
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from marketgpt_core.config import Config, apply_overrides, load_config
 from marketgpt_core.errors import ConfigError, hint
 from marketgpt_core.interval import Interval
 from marketgpt_core.plugins import registry
+from marketgpt_core.symbols import Category
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -179,6 +180,32 @@ class EvaluationConfig(Config):
     )
 
 
+class FinetuneConfig(Config):
+    """What a run adds to another one, its base, for one market."""
+
+    base: str = Field(description="the base's folder, a sealed run")
+    base_id: str = Field(default="", description="its identity; empty: whatever lies there")
+    market: Category
+    method: Literal["full", "lora", "heads"] = Field(
+        default="full",
+        description="what is learned: a difference from every weight, one of low rank, or the heads alone",
+    )
+    rank: int = Field(default=8, ge=1, description="of LoRA's matrices")
+    alpha: float = Field(default=16.0, gt=0, description="LoRA's scale: alpha / rank")
+    replay: Fraction = Field(
+        default=0.2, description="share of windows from other markets, so that those are not forgotten"
+    )
+    accept_share: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="share of validation, its end, that decides between base and result and chooses nothing",
+    )
+    accept_on: Literal["crps", "nll"] = Field(
+        default="crps", description="score that has to improve: of returns over all horizons, or of candles"
+    )
+
+
 class TrainConfig(Config):
     """Everything a run is decided by."""
 
@@ -198,6 +225,7 @@ class TrainConfig(Config):
     checkpoint: CheckpointConfig = CheckpointConfig()
     guard: GuardConfig = GuardConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    finetune: FinetuneConfig | None = None
 
     @model_validator(mode="after")
     def _embargo_covers_horizons(self) -> Self:

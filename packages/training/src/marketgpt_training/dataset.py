@@ -5,6 +5,7 @@ Shape suffixes: B batch, T time, K channels, F continuous features, C calendar f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from marketgpt_models.features import SeriesFeatures
 from marketgpt_training.base import Batch
 from marketgpt_training.config import DisturbConfig
 from marketgpt_training.disturbance import Disturbance
+from marketgpt_training.sampling import Sampling
 
 
 class WindowDataset:
@@ -31,9 +33,7 @@ class WindowDataset:
         spec: What the model is built for: ids of assets, and which inputs may be withheld.
         disturb: How windows are disturbed in training; None for validation.
         channel_names: Of the tokens; needed to mirror candles.
-        balance: 0: every target once an epoch. Else an epoch has as many windows, but a category of n among
-            them gets a share in proportion to n ** (1 - balance): small ones come again, of large ones some
-            wait for another epoch.
+        sampling: Which windows an epoch is made of; None: every one once.
 
     Raises:
         DataError: when no target is left.
@@ -49,7 +49,7 @@ class WindowDataset:
         spec: InputSpec,
         disturb: DisturbConfig | None = None,
         channel_names: Sequence[str] = (),
-        balance: float = 0.0,
+        sampling: Sampling | None = None,
     ) -> None:
         usable = [one for one in features if len(one.time) > 1]
         if not usable:
@@ -63,7 +63,7 @@ class WindowDataset:
         self._horizon_z = np.concatenate([one.horizon_z for one in usable])
         self._tasks = np.concatenate([one.tasks for one in usable])
         self._identities = np.array([spec.identity(one.symbol, one.category) for one in usable])
-        self._balance = balance
+        self._sampling = sampling
         self._categories = np.array([str(one.category) for one in usable])
         self._disturb = None if disturb is None else Disturbance(disturb, spec, self._tokens, channel_names)
         self._counts = np.concatenate([_counts(one.time, target_start, target_end) for one in usable])
@@ -88,21 +88,9 @@ class WindowDataset:
         windows = windows[[bool(self._counts[self._rows(s, a)[1]].any()) for s, a in windows]]
         if rng is None:
             return windows
-        return rng.permutation(self._balanced(windows, rng) if self._balance else windows)
-
-    def _balanced(self, windows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        own = self._categories[windows[:, 0]]
-        names, counts = np.unique(own, return_counts=True)
-        shares = counts ** (1.0 - self._balance)
-        wanted = np.maximum(np.floor(len(windows) * shares / shares.sum()).astype(np.int64), 1)
-        # Whole rounds over a category, each in an order of its own, then a part of one.
-        chosen = [
-            np.concatenate([rng.permutation(np.flatnonzero(own == name)) for _ in range(-(-want // count))])[
-                :want
-            ]
-            for name, want, count in zip(names, wanted, counts, strict=True)
-        ]
-        return np.asarray(windows[np.concatenate(chosen)])
+        if self._sampling is not None:
+            windows = windows[self._sampling.choose(self._categories[windows[:, 0]], rng)]
+        return rng.permutation(windows)
 
     def _rows(self, series: int, start: int) -> tuple[slice, slice]:
         length, offset = self._lengths[series], self._offsets[series]
@@ -191,10 +179,21 @@ class WindowDataset:
             )
             yield mine | {"target_counts": torch.from_numpy(counts.astype(np.float32))}
 
+    @property
+    def longest(self) -> int:
+        """Candles of the longest series."""
+        return int(self._lengths.max())
+
+    def windows_per_epoch(self) -> int:
+        """Return the windows of the longest epoch (the random phase can add one a series)."""
+        most: Counter[str] = Counter()
+        for length, category in zip(self._lengths, self._categories, strict=True):
+            most[str(category)] += -(-(int(length) - 1 + self.context - 1) // self.context)
+        return most.total() if self._sampling is None else self._sampling.size(most)
+
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Return the batches of the longest epoch (the random phase can add a window a series)."""
-        most = sum(-(-(int(length) - 1 + self.context - 1) // self.context) for length in self._lengths)
-        return -(-most // batch_size)
+        """Return the batches of the longest epoch."""
+        return -(-self.windows_per_epoch() // batch_size)
 
 
 def _running_counts(

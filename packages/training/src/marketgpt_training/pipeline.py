@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from marketgpt_core.candles import Candles
@@ -20,124 +16,21 @@ from marketgpt_core.errors import ConfigError
 from marketgpt_core.files import write_json, write_text
 from marketgpt_core.plugins import registry
 from marketgpt_core.run import MANIFEST, Run
-from marketgpt_core.tokens import TargetTokenizer
 from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
+from marketgpt_training.finetuning.outcome import candidate_folder, settle
 from marketgpt_training.loading import load_candles, with_symbols
 from marketgpt_training.loop import Trainer
 from marketgpt_training.model_card import model_card
 from marketgpt_training.observers import Observers, RunInfo
+from marketgpt_training.preparation import Prepared, prepare
 from marketgpt_training.recalibrate import recalibrate
 from marketgpt_training.result import TrainingResult
 from marketgpt_training.resume import CONFIG_FILE, claim_run, find_checkpoint, open_store
-from marketgpt_training.splits import Split, split_dates
-
-if TYPE_CHECKING:
-    from marketgpt_core.tokens import Tokenizer
-    from marketgpt_models.base import InputSpec, ModelVariant
-    from marketgpt_models.features import SeriesFeatures
+from marketgpt_training.splits import split_dates
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything a run needs before its first step; the same on every rank.
-
-    Attributes:
-        candles: All candles, test part included (never shown to what is fitted).
-        split: Borders.
-        tokenizer: Fitted on the training part.
-        spec: What the model's inputs look like.
-        variant: The model variant.
-        train: Training windows.
-        validation: Validation windows.
-    """
-
-    candles: Candles
-    split: Split
-    tokenizer: Tokenizer
-    spec: InputSpec
-    variant: ModelVariant
-    train: WindowDataset
-    validation: WindowDataset
-
-
-def prepare(config: TrainConfig, candles: Candles) -> Prepared:
-    """Split, fit the tokenizer on the training part, and make windows.
-
-    Raises:
-        DataError: when a part of the split is empty or no symbol is long enough.
-        ConfigError: for options a plugin refuses.
-    """
-    from marketgpt_models.covariates import Covariates
-    from marketgpt_models.features import features_of_all
-
-    split = split_dates(config.split, candles)
-    train_candles = candles.between(None, split.train_end)
-    tokenizer = (
-        registry("tokenizer")
-        .create(config.tokenizer.name, config.tokenizer.options, where="tokenizer.options")
-        .fit(train_candles)
-    )
-    variant = registry("model").create(config.model.name, config.model.resolved(), where="model.options")
-    covariates = Covariates(config.covariates)
-    # Cut before encoding: a horizon that reaches past the border then has no target, which is the purge.
-    train, both = (
-        list(features_of_all(tokenizer, part, config.horizons, covariates).values())
-        for part in (train_candles, candles.between(None, split.validation_end))
-    )
-    spec = _spec_of(config, tokenizer, train, str(candles.interval))
-    context = int(variant.config.context)
-    return Prepared(
-        candles=candles,
-        split=split,
-        tokenizer=tokenizer,
-        spec=spec,
-        variant=variant,
-        train=WindowDataset(
-            train,
-            context=context,
-            spec=spec,
-            disturb=config.disturb,
-            channel_names=tokenizer.channel_names,
-            balance=config.loop.balance,
-        ),
-        validation=WindowDataset(
-            both,
-            context=context,
-            target_start=split.validation_start,
-            target_end=split.validation_end,
-            spec=spec,
-        ),
-    )
-
-
-def _spec_of(
-    config: TrainConfig, tokenizer: Tokenizer, train: Sequence[SeriesFeatures], interval: str
-) -> InputSpec:
-    """Return what a model is built for, from the training part."""
-    from marketgpt_models.base import InputSpec
-    from marketgpt_models.covariates import Covariates
-    from marketgpt_models.features import CALENDAR_SIZES, HorizonBins, continuous_names
-
-    covariates = Covariates(config.covariates)
-    aims = tokenizer if isinstance(tokenizer, TargetTokenizer) else None
-    horizon_z = np.concatenate([one.horizon_z for one in train])
-    return InputSpec(
-        vocab_sizes=tokenizer.vocab_sizes,
-        num_continuous=len(continuous_names(tokenizer.channel_names)) + len(covariates.names),
-        calendar_sizes=CALENDAR_SIZES,
-        horizons=config.horizons,
-        horizon_bins=HorizonBins.fit(horizon_z, config.horizons).to_json(),
-        covariates=config.covariates,
-        assets=tuple(one.symbol for one in train),
-        categories=tuple(sorted({str(one.category) for one in train})),
-        interval=interval,
-        task_names=aims.target_names if aims else (),
-        task_sizes=aims.target_sizes if aims else (),
-    )
 
 
 def fit(
@@ -166,7 +59,7 @@ def fit(
         if config.loop.threads:
             torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.seed)
-        module = prepared.variant.build(prepared.spec)
+        module = prepared.module()
         _set_up(module, config)
         # Before the engine has it: ZeRO 3 leaves nothing of a parameter's shape.
         fits, num_parameters = _fits(prepared, module), sum(p.numel() for p in module.parameters())
@@ -236,6 +129,7 @@ def _fits(prepared: Prepared, module: torch.nn.Module) -> dict[str, object]:
         "train_candles": prepared.train.num_targets,
         "validation_candles": prepared.validation.num_targets,
         "model": hashlib.sha256(shapes.encode()).hexdigest()[:16],
+        **({} if prepared.base is None else {"base": prepared.base.run_id}),
     }
 
 
@@ -253,21 +147,19 @@ def write_run(
     *,
     clock: Clock | None = None,
 ) -> Run:
-    """Write the trained run's files and seal the folder; see DESIGN's "a run's folder"."""
-    from marketgpt_models.checkpoint import save_model
+    """Write the trained run's files and seal the folder; see DESIGN's "a run's folder".
 
+    A fine-tuned model takes its base's place only where it is better: ``finetune.json`` tells.
+    """
     clock = clock or SystemClock()
-    module = prepared.variant.build(prepared.spec)
-    module.load_state_dict(result.weights)
-    prepared.tokenizer.save(folder / "tokenizer.json")
-    save_model(
-        folder,
-        config.model.name,
-        prepared.variant.config,
-        prepared.spec,
-        module,
-        tokenizer_fingerprint=prepared.tokenizer.fingerprint(),
-    )
+    module = prepared.trained(result.weights)
+    if prepared.base is None:
+        _write_model(config, prepared, module, folder)
+    else:
+        target = candidate_folder(folder)
+        _write_model(config, prepared, module, target)
+        candidate = Run.seal(target, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
+        settle(config, prepared, candidate, folder, clock=clock)
     write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     summary = {
         **result.summary(),
@@ -279,9 +171,23 @@ def write_run(
     write_json(folder / "training_summary.json", summary)
     write_text(folder / "model_card.md", model_card(config, prepared.candles, summary))
     run = Run.seal(folder, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
-    if config.evaluation.recalibrate:
+    if config.evaluation.recalibrate and prepared.base is None:
         run = recalibrate(run, config, prepared.candles, prepared.split, clock=clock)
     return run
+
+
+def _write_model(config: TrainConfig, prepared: Prepared, module: torch.nn.Module, folder: Path) -> None:
+    from marketgpt_models.checkpoint import save_model
+
+    prepared.tokenizer.save(folder / "tokenizer.json")
+    save_model(
+        folder,
+        config.model.name,
+        prepared.variant.config,
+        prepared.spec,
+        module,
+        tokenizer_fingerprint=prepared.tokenizer.fingerprint(),
+    )
 
 
 def finish_run(
@@ -295,7 +201,9 @@ def finish_run(
     from marketgpt_models.forecaster_file import FORECASTER_JSON
 
     run = Run.open(folder)
-    if config.evaluation.recalibrate and FORECASTER_JSON not in run.manifest["files"]:
+    # A fine-tuned run is sealed once, with all it has.
+    is_open = config.finetune is None and FORECASTER_JSON not in run.manifest["files"]
+    if config.evaluation.recalibrate and is_open:
         candles = candles if candles is not None else load_candles(config)
         run = recalibrate(run, config, candles, split_dates(config.split, candles), clock=clock)
     return run

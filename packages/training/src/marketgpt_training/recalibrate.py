@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +24,13 @@ _MOST_FORECASTS = 20_000
 
 
 def recalibrate(
-    run: Run, config: TrainConfig, candles: Candles, split: Split, *, clock: Clock | None = None
+    run: Run,
+    config: TrainConfig,
+    candles: Candles,
+    split: Split,
+    *,
+    symbols: Sequence[str] | None = None,
+    clock: Clock | None = None,
 ) -> Run:
     """Forecast the validation part, fit the spreads, write ``forecaster.json`` and seal the run anew.
 
@@ -34,24 +42,28 @@ def recalibrate(
         config: Its configuration.
         candles: All candles; those after the validation part are cut off here.
         split: Its borders.
+        symbols: Whose spreads; None: of all. What the run knew of other markets' stays.
         clock: Tells when.
     """
     from marketgpt_models.forecaster import GPTForecaster, load_forecaster
-    from marketgpt_models.forecaster_file import write_forecaster_file
-    from marketgpt_models.recalibration import Recalibration
+    from marketgpt_models.forecaster_file import read_forecaster_file, write_forecaster_file
+    from marketgpt_models.recalibration import ALL, Recalibration
 
     forecaster = load_forecaster(run.path, **config.evaluation.forecaster)
     if not isinstance(forecaster, GPTForecaster):
         return run
+    # What was fitted before must not be fitted upon.
+    forecaster.config = forecaster.config.model_copy(update={"recalibrate": False})
     seen = candles.between(None, split.validation_end)
     days = np.unique(np.concatenate([one.time for one in seen.values()]))
     days = days[days >= split.validation_start]
     dates = list(days[:: max(1, -(-len(days) // _MOST_DATES))])
+    chosen = seen.symbols if symbols is None else tuple(symbols)
     made = forecaster.forecast(
         seen,
         horizons=config.evaluation.horizons,
         as_of=dates,
-        symbols=seen.symbols[:: max(1, -(-len(seen) * len(dates) // _MOST_FORECASTS))],
+        symbols=chosen[:: max(1, -(-len(chosen) * len(dates) // _MOST_FORECASTS))],
         num_samples=config.evaluation.num_samples,
     )
     # A symbol silent for the whole part still has a last candle, from before it.
@@ -62,5 +74,9 @@ def recalibrate(
         [str(seen[symbol].category) for symbol in made.symbols],
         mix=forecaster.config.mix,
     )
+    _, known = read_forecaster_file(run)
+    if symbols is not None and known is not None and known.mix == fitted.mix:
+        own = {name: factors for name, factors in fitted.spreads.items() if name != ALL}
+        fitted = replace(fitted, spreads={**known.spreads, **own})
     write_forecaster_file(run.path, config.evaluation.forecaster, fitted)
     return Run.seal(run.path, data_fingerprint=run.data_fingerprint, clock=clock)

@@ -9,7 +9,7 @@ import numpy as np
 from marketgpt_core.candles import Candles
 from marketgpt_core.errors import DataError
 from marketgpt_core.times import iso
-from marketgpt_training.config import SplitConfig
+from marketgpt_training.config import SplitConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def split_dates(config: SplitConfig, candles: Candles) -> Split:
     Raises:
         DataError: when a part has no candle; the message gives the data's range.
     """
-    days = np.unique(np.concatenate([one.time for one in candles.values()]))
+    days = _days(candles)
     train_end = np.datetime64(config.train_until, "ns")
     validation_end = np.datetime64(config.validation_until, "ns")
     split = Split(
@@ -59,6 +59,37 @@ def split_dates(config: SplitConfig, candles: Candles) -> Split:
                 f"embargo_bars {config.embargo_bars}"
             )
     return split
+
+
+def choosing_end(config: TrainConfig, split: Split, candles: Candles) -> np.datetime64:
+    """Return where the validation part that chooses among weights ends.
+
+    It is all of it, but in fine-tuning: there the end of the part decides whether the result is kept.
+
+    Raises:
+        DataError: when either share has no session.
+    """
+    if config.finetune is None:
+        return split.validation_end
+    days = _days(candles)
+    days = days[(days >= split.validation_start) & (days < split.validation_end)]
+    kept = int(len(days) * (1.0 - config.finetune.accept_share))
+    if not 0 < kept < len(days) - config.split.embargo_bars:
+        raise DataError(
+            f"validation has {len(days)} sessions: too few to choose weights, leave out "
+            f"{config.split.embargo_bars} (split.embargo_bars) and decide on the last "
+            f"{config.finetune.accept_share:.0%} (finetune.accept_share)"
+        )
+    return np.datetime64(days[kept])
+
+
+def deciding_start(config: TrainConfig, split: Split, candles: Candles) -> np.datetime64:
+    """Return the first as-of date that decides whether a fine-tuned model is kept, past an embargo."""
+    return _after(_days(candles), choosing_end(config, split, candles), config.split.embargo_bars)
+
+
+def _days(candles: Candles) -> np.ndarray:
+    return np.unique(np.concatenate([one.time for one in candles.values()]))
 
 
 def _after(days: np.ndarray, border: np.datetime64, sessions: int) -> np.datetime64:

@@ -12,7 +12,8 @@ from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
 def main(arguments: list[str]) -> None:
     """Train as one rank; the last argument is the run's folder (the launcher adds its own before it)."""
     from marketgpt_training.loading import load_candles
-    from marketgpt_training.pipeline import fit, prepare, write_run
+    from marketgpt_training.pipeline import fit, write_run
+    from marketgpt_training.preparation import prepare
     from marketgpt_training.resume import begun_config
 
     folder = Path(arguments[-1])
