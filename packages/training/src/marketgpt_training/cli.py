@@ -102,6 +102,7 @@ def train_and_evaluate(
     resume: bool,
     do_evaluate: bool,
     as_json: bool,
+    quiet: bool = False,
     on_trained: Callable[[], None] = lambda: None,
 ) -> None:
     """Do what ``train`` and ``finetune`` do once they know the configuration; a stop ends the process."""
@@ -122,14 +123,15 @@ def train_and_evaluate(
     progress_console().print(f"run: {folder}", highlight=False)
     on_trained()
     if do_evaluate and not (resume and RESULTS_FILE in Run.open(folder).manifest["files"]):
-        _evaluate_run(folder, as_json=as_json)
+        _evaluate_run(folder, as_json=as_json, quiet=quiet)
 
 
-def _evaluate_run(folder: Path, *, as_json: bool) -> None:
+def _evaluate_run(folder: Path, *, as_json: bool, quiet: bool) -> None:
     from marketgpt_training.evaluation.of_run import evaluate_run
 
     results = evaluate_run(folder)
-    _report(results, as_json=as_json)
+    if not quiet:
+        _report(results, as_json=as_json)
 
 
 def _report(results: dict[str, object], *, as_json: bool) -> None:

@@ -173,6 +173,7 @@ class EvaluationConfig(Config):
 
     horizons: tuple[int, ...] = (1, 5, 10, 21, 42)
     every: int = Field(default=5, ge=1, description="forecast every so many sessions")
+    until: date | None = Field(default=None, description="first as-of date not tested on; None: no end")
     num_samples: int = Field(default=200, ge=20)
     recalibrate: bool = Field(default=True, description="put spreads right on the validation part first")
     forecaster: dict[str, Any] = Field(

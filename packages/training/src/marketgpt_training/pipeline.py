@@ -153,13 +153,14 @@ def write_run(
     """
     clock = clock or SystemClock()
     module = prepared.trained(result.weights)
+    outcome = None
     if prepared.base is None:
         _write_model(config, prepared, module, folder)
     else:
         target = candidate_folder(folder)
         _write_model(config, prepared, module, target)
         candidate = Run.seal(target, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
-        settle(config, prepared, candidate, folder, clock=clock)
+        outcome = settle(config, prepared, candidate, folder, clock=clock)
     write_text(folder / CONFIG_FILE, to_toml(config.model_dump(mode="json")))
     summary = {
         **result.summary(),
@@ -169,7 +170,7 @@ def write_run(
         "split": {name: str(value)[:10] for name, value in vars(prepared.split).items()},
     }
     write_json(folder / "training_summary.json", summary)
-    write_text(folder / "model_card.md", model_card(config, prepared.candles, summary))
+    write_text(folder / "model_card.md", model_card(config, prepared.candles, summary, outcome))
     run = Run.seal(folder, data_fingerprint=prepared.candles.fingerprint(), clock=clock)
     if config.evaluation.recalibrate and prepared.base is None:
         run = recalibrate(run, config, prepared.candles, prepared.split, clock=clock)

@@ -23,7 +23,7 @@ from marketgpt_training.evaluation.drawing import (
 
 Results = Mapping[str, Any]
 
-_VERDICT_COLOURS = {"better": LONG, "worse": SHORT, "undecided": BENCHMARK}
+VERDICT_COLOURS = {"better": LONG, "worse": SHORT, "undecided": BENCHMARK}
 _WANTED_COVERAGE_POINTS = 1.5
 _FORECASTER_COLOURS = {
     "model": MODEL, "random_walk": "#d5dae3", "ewma_normal": "#b8c0cd", "ewma_fhs": "#9aa5b6",
@@ -36,7 +36,8 @@ def horizon_label(horizon: str | int) -> str:
     return f"{horizon} bar" + ("" if int(horizon) == 1 else "s")
 
 
-def _styled(figure: go.Figure, *, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
+def styled(figure: go.Figure, *, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
+    """Return the figure in the pages' style."""
     figure.update_layout(LAYOUT | {"hovermode": "closest"} | layout, height=height)
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
     figure.update_yaxes(gridcolor=GRID, zeroline=False)
@@ -69,7 +70,7 @@ def forest_figure(results: Results, *, section: str = "", key: str = "crps_ratio
     )
     for column, part in enumerate(parts.values(), start=1):
         for name, one in reversed(part.items()):
-            colour = _VERDICT_COLOURS[one["verdict"]]
+            colour = VERDICT_COLOURS[one["verdict"]]
             figure.add_scatter(
                 x=[one[key]], y=[LABELS.get(name, name)], mode="markers", showlegend=False,
                 marker={"color": colour, "size": 9},
@@ -83,7 +84,7 @@ def forest_figure(results: Results, *, section: str = "", key: str = "crps_ratio
         # Plotly leaves panels out that hold nothing yet.
         figure.add_vline(x=1.0, line={"color": INK, "width": 1, "dash": "dot"}, row=1, col=column)
     rows = max((len(part) for part in parts.values()), default=1)
-    return _styled(figure, height=130 + 34 * rows, margin={"l": 150, "r": 20, "t": 40, "b": 40})
+    return styled(figure, height=130 + 34 * rows, margin={"l": 150, "r": 20, "t": 40, "b": 40})
 
 
 def pit_figure(results: Results) -> go.Figure:
@@ -108,7 +109,7 @@ def pit_figure(results: Results) -> go.Figure:
                     showlegend=column == 1, legendgroup=label, row=1, col=column,
                 )  # fmt: skip
         figure.add_hline(y=1.0, line={"color": INK, "width": 1, "dash": "dot"}, row=1, col=column)
-    _styled(figure, height=320, bargap=0.08, margin={"l": 60, "r": 20, "t": 70, "b": 46})
+    styled(figure, height=320, bargap=0.08, margin={"l": 60, "r": 20, "t": 70, "b": 46})
     figure.update_layout(legend={"y": 1.14})
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], title="forecast quantile")
     figure.update_yaxes(title="density", rangemode="tozero", col=1)
@@ -136,7 +137,7 @@ def coverage_figure(results: Results) -> go.Figure:
                 "arrayminus": points[0] - points[1], "color": colours[horizon], "thickness": 1.5, "width": 3,
             },
         )  # fmt: skip
-    _styled(figure, height=380)
+    styled(figure, height=380)
     figure.update_xaxes(
         tickvals=list(range(len(shares))), ticktext=[f"{float(share):.0%} interval" for share in shares]
     )
@@ -166,7 +167,7 @@ def reliability_figure(results: Results) -> go.Figure:
             line={"color": MODEL, "width": 1.4}, marker={"color": MODEL, "size": 7}, showlegend=False,
             hovertemplate="said %{x:.1%}, came %{y:.1%}<extra></extra>", row=1, col=column,
         )  # fmt: skip
-    _styled(figure, height=330, margin={"l": 60, "r": 20, "t": 40, "b": 46})
+    styled(figure, height=330, margin={"l": 60, "r": 20, "t": 40, "b": 46})
     figure.update_xaxes(title="P(up)", tickformat=".0%", range=[low, high], nticks=5)
     figure.update_yaxes(tickformat=".0%", range=[low, high])
     figure.update_yaxes(title="went up", col=1)
@@ -185,7 +186,7 @@ def time_figure(results: Results, baseline: str = "garch_t") -> go.Figure:
             mode="lines+markers", name=horizon_label(horizon), line={"color": colours[horizon], "width": 1.8},
             marker={"size": 6},
         )  # fmt: skip
-    _styled(figure, height=380, hovermode="x unified")
+    styled(figure, height=380, hovermode="x unified")
     figure.update_xaxes(type="category", nticks=16)
     figure.update_yaxes(title=f"CRPS / {LABELS[baseline]}", tickformat=".2f")
     return figure
@@ -208,6 +209,6 @@ def qlike_figure(results: Results) -> go.Figure:
             hovertemplate="%{y:.3f}<extra>" + LABELS.get(name, name) + "</extra>",
         )  # fmt: skip
     figure.add_hline(y=1.0, line={"color": INK, "width": 1, "dash": "dot"})
-    _styled(figure, height=400, barmode="group", bargap=0.25)
+    styled(figure, height=400, barmode="group", bargap=0.25)
     figure.update_yaxes(title="QLIKE / GARCH(1,1)-t", rangemode="tozero")
     return figure

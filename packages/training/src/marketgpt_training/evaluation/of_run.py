@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from marketgpt_core.candles import Candles
 from marketgpt_core.cli.options import progress_console
 from marketgpt_core.config import load_config, read_toml
+from marketgpt_core.errors import RunError
 from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_training.config import TrainConfig
@@ -49,7 +51,7 @@ def evaluate_run(
         symbols: Only these.
         start: First as-of date; the default is the first date after the run's validation and embargo, also
             for other candles: what the model trained on was dated before.
-        end: First as-of date left out.
+        end: First as-of date left out; the default is the run's own, on its own candles.
         every: Sessions between forecasts; the default is the run's own.
         num_samples: Samples a forecast; the default is the run's own.
         seed: Seed of the samples.
@@ -76,12 +78,14 @@ def evaluate_run(
         run,
         candles,
         start=start,
-        end=end,
+        end=end or (_text(config.evaluation.until) if own else None),
         every=every,
         num_samples=num_samples,
         seed=seed,
         market=None if candles is known else known,
     )
+    if record and config.finetune is not None:
+        evaluation.results["against_base"] = _against_base(run, config, known)
     if record:
         record_results(run, evaluation.results)
     if html is not None:
@@ -89,6 +93,20 @@ def evaluate_run(
 
         write_page(evaluation.results, html)
     return evaluation.results
+
+
+def _against_base(run: Run, config: TrainConfig, candles: Candles) -> dict[str, Any] | None:
+    """Compare a fine-tuned run with its base; None where the base is no longer where it was."""
+    from marketgpt_training.finetuning.outcome import compare_on_test
+
+    try:
+        return compare_on_test(run, config, candles)
+    except RunError:
+        return None
+
+
+def _text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def evaluate_candles(

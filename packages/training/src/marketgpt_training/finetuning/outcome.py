@@ -15,7 +15,7 @@ from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_models.forecaster_file import FORECASTER_JSON
 from marketgpt_training.config import FinetuneConfig, TrainConfig
-from marketgpt_training.finetuning.paired import compare
+from marketgpt_training.evaluation.paired import compare
 from marketgpt_training.recalibrate import recalibrate
 from marketgpt_training.splits import Split, choosing_end, deciding_start
 
