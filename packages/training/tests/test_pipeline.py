@@ -72,6 +72,13 @@ def _poisoned_after(candles, border):
     return Candles(poisoned(one) for one in candles.values())
 
 
+def test_what_would_train_on_padding_says_so(make_config, candles):
+    with pytest.raises(ConfigError, match=r"context 2000 is longer than the longest series .*, \d+ candles"):
+        prepare(make_config("model.options.context=2000"), candles)
+    with pytest.raises(ConfigError, match=r"batch_size 4096 is more than the \d+ windows of 32 candles"):
+        prepare(make_config("loop.batch_size=4096"), candles)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(make_config, candles, tmp_path):
     ids = {}
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

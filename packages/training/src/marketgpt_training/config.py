@@ -205,6 +205,9 @@ class FinetuneConfig(Config):
     accept_on: Literal["crps", "nll"] = Field(
         default="crps", description="score that has to improve: of returns over all horizons, or of candles"
     )
+    accept_least: Fraction = Field(
+        default=0.001, description="least improvement worth a new model, as a share of the base's score"
+    )
 
 
 class TrainConfig(Config):

@@ -58,7 +58,5 @@ def _finetuned(outcome: Mapping[str, Any] | None) -> str:
         if outcome["accepted"]
         else "What was learned was refused: this is the base"
     )
-    return (
-        f"\nFine-tuned for {outcome['market']} ({outcome['method']}) from the run {outcome['base']['id']}. {kept}; "
-        f"{outcome['reason']}.\n"
-    )
+    whence = f"Fine-tuned for {outcome['market']} ({outcome['method']}) from the run {outcome['base']['id']}."
+    return f"\n{whence} {kept}; {outcome['reason']}.\n"

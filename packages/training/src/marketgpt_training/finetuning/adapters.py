@@ -83,8 +83,8 @@ def adapt(module: nn.Module, config: FinetuneConfig) -> None:
     ]  # fmt: skip
     if recurrent:
         raise ConfigError(
-            f"finetune.method {config.method}: a {type(recurrent[0]).__name__} layer of torch cannot be held "
-            "to its base; allowed for this model: heads"
+            f"finetune.method {config.method}: {type(recurrent[0]).__name__} layers of torch cannot be held "
+            "to their base; allowed for this model: heads"
         )
     for owner, name in _parameters(module):
         weight = getattr(owner, name).detach().clone()

@@ -86,7 +86,8 @@ def decide(
 def verdict_of(told: dict[str, Any], finetune: FinetuneConfig) -> tuple[bool, str]:
     """Return whether the result is kept, and why in one line.
 
-    It has to be better at what ``accept_on`` names, and not worse at the other.
+    It has to be better at what ``accept_on`` names, beyond chance and by ``accept_least``, and not worse at
+    the other.
     """
     crps, nll = told["crps"], told["nll"]
     returns = f"CRPS of returns {crps['ratio']:.4f} of the base's ({crps['low']:.4f} to {crps['high']:.4f})"
@@ -94,12 +95,18 @@ def verdict_of(told: dict[str, Any], finetune: FinetuneConfig) -> tuple[bool, st
         "no nats a candle to compare" if nll is None
         else f"{nll['difference']:+.4f} nats a candle ({nll['low']:+.4f} to {nll['high']:+.4f})"
     )  # fmt: skip
+    gains = {
+        "crps": 1.0 - crps["ratio"],
+        "nll": 0.0 if nll is None else -nll["difference"] / abs(nll["base"]),
+    }
+    enough = gains[finetune.accept_on] >= finetune.accept_least
     said = {"crps": crps["verdict"], "nll": "undecided" if nll is None else nll["verdict"]}
     asked = said.pop(finetune.accept_on)
     (other,) = said.values()
-    accepted = asked == "better" and other != "worse"
+    accepted = asked == "better" and enough and other != "worse"
     why = (
         "better" if accepted
+        else f"better, but by less than {finetune.accept_least:.1%}" if asked == "better" and not enough
         else "better there, but worse at the other" if asked == "better"
         else "worse" if asked == "worse"
         else "not better beyond chance"
