@@ -189,9 +189,8 @@ def _told(crps, nll):
     one = {"ratio": 0.99, "low": 0.9, "high": 1.1}
     other = {"difference": -0.1, "low": -0.1, "high": 0.1, "base": 10.0}
     return {
-        "crps": {**one, "verdict": crps},
+        "crps": {**one, "verdict": crps, "dates": 40, "blocks": 4},
         "nll": None if nll is None else {**other, "verdict": nll},
-        "dates": 10,
     }
 
 

@@ -27,7 +27,7 @@ Days = NDArray[np.datetime64]
 # As in the token scores: a week is drawn together.
 _TOKEN_BLOCK_DATES = 5
 # Fewer blocks of dates than this say nothing of how blocks differ.
-_FEWEST_BLOCKS = 4
+FEWEST_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def returns_compared(ours: Forecast, base: Forecast, candles: Candles, *, every:
         every: Sessions between as-of dates.
 
     Returns:
-        ``ratio``, ``low``, ``high``, ``verdict``, ``dm_p``, ``pairs``, ``blocks`` and ``horizons`` -> bars ->
+        ``ratio``, ``low``, ``high``, ``verdict``, ``dm_p``, ``pairs``, ``dates``, ``blocks`` and ``horizons`` -> bars ->
         the same. Without four blocks of dates the verdict is ``undecided``.
 
     Raises:
@@ -95,15 +95,16 @@ def returns_compared(ours: Forecast, base: Forecast, candles: Candles, *, every:
 def _compared(mine: Floats, theirs: Floats, dates: Days, horizon: int, every: int) -> dict[str, Any]:
     blocks = DateBlocks(dates, block_dates=horizon // every + 1)
     ratio, low, high = blocks.ratio(mine, theirs)
-    enough = len(blocks.days) >= _FEWEST_BLOCKS * blocks.block_dates
+    num_blocks = len(blocks.days) // blocks.block_dates
     return {
         "ratio": ratio,
         "low": low,
         "high": high,
-        "verdict": verdict(low, high) if enough else "undecided",
+        "verdict": verdict(low, high) if num_blocks >= FEWEST_BLOCKS else "undecided",
         "dm_p": diebold_mariano(mine, theirs, blocks)["dm_p"],
         "pairs": len(mine),
-        "blocks": len(blocks.days) // blocks.block_dates,
+        "dates": len(blocks.days),
+        "blocks": num_blocks,
     }
 
 

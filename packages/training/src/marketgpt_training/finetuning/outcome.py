@@ -15,7 +15,7 @@ from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_models.forecaster_file import FORECASTER_JSON
 from marketgpt_training.config import FinetuneConfig, TrainConfig
-from marketgpt_training.evaluation.paired import compare
+from marketgpt_training.evaluation.paired import FEWEST_BLOCKS, compare
 from marketgpt_training.recalibrate import recalibrate
 from marketgpt_training.splits import Split, choosing_end, deciding_start
 
@@ -109,9 +109,10 @@ def verdict_of(told: dict[str, Any], finetune: FinetuneConfig) -> tuple[bool, st
         else f"better, but by less than {finetune.accept_least:.1%}" if asked == "better" and not enough
         else "better there, but worse at the other" if asked == "better"
         else "worse" if asked == "worse"
+        else "too few dates to tell" if crps["blocks"] < FEWEST_BLOCKS
         else "not better beyond chance"
     )  # fmt: skip
-    return accepted, f"judged on {finetune.accept_on}: {why}; {returns}, {candles}, {told['dates']} dates"
+    return accepted, f"judged on {finetune.accept_on}: {why}; {returns}, {candles}, {crps['dates']} dates"
 
 
 def settle(
