@@ -35,6 +35,7 @@ from marketgpt_core.testing import make_candles
 from marketgpt_models import HorizonBins, InputSpec, features_of
 from marketgpt_models.features import CALENDAR_SIZES, continuous_names
 from marketgpt_training.dataset import WindowDataset
+from marketgpt_training.flops import flops_per_candle, peak_flops
 
 OPTIONS: dict[str, Any] = {
     "num_layers": 12, "dim": 768, "num_heads": 12, "num_kv_heads": 12, "head_dim_candle": 256,
@@ -43,7 +44,6 @@ OPTIONS: dict[str, Any] = {
 TINY: dict[str, Any] = OPTIONS | {"num_layers": 1, "dim": 48, "head_dim_candle": 16, "context": 32}
 HORIZONS = (1, 5, 10, 21, 42)
 # Dense bfloat16, FLOP/s; the first name found in the device's counts.
-PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
 LEAST_UTILISATION = 0.40
 Batch = dict[str, Tensor]
 
@@ -77,12 +77,6 @@ def batches(dataset: WindowDataset, size: int, device: torch.device) -> Iterator
     threading.Thread(target=make, daemon=True).start()
     while True:
         yield {name: one.to(device, non_blocking=True) for name, one in made.get().items()}
-
-
-def flops_a_candle(module: nn.Module, options: dict[str, Any]) -> float:
-    """Return model FLOPs of forward and backward of one candle."""
-    weights = sum(one.weight.numel() for one in module.modules() if isinstance(one, nn.Linear))
-    return 6.0 * weights + 6.0 * options["num_layers"] * options["dim"] * options["context"]
 
 
 def seconds_a_step(
@@ -124,9 +118,10 @@ def measured(options: dict[str, Any], device: torch.device, size: int, steps: in
         "one_batch": seconds_a_step(run, iter(lambda: still, None), device, steps, warm_up=1),
     }
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    peak = next((value for key, value in PEAKS.items() if key in name), None)
+    peak = peak_flops(name, "bf16")
+    flops = flops_per_candle(module, options["context"], attended=0.5) or 0.0
     candles_per_s = size * options["context"] / took["fed"]
-    utilisation = candles_per_s * flops_a_candle(module, options) / peak if peak else None
+    utilisation = candles_per_s * flops / peak if peak else None
     return {
         "device": name,
         "parameters": sum(one.numel() for one in module.parameters()),
@@ -134,7 +129,7 @@ def measured(options: dict[str, Any], device: torch.device, size: int, steps: in
         "seconds_a_step": took,
         "feeding_costs": took["fed"] / took["one_batch"] - 1.0,
         "candles_per_s": candles_per_s,
-        "model_flops_a_candle": flops_a_candle(module, options),
+        "model_flops_a_candle": flops,
         "peak_flops": peak,
         "model_flops_utilisation": utilisation,
         "peak_memory_gb": torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else None,

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from marketgpt_training.checkpoints import CheckpointStore
+from marketgpt_training.meter import MACHINE_METRICS
 from marketgpt_training.pipeline import train
 
 KILLS = int(os.environ.get("MARKETGPT_KILLS", "10"))
@@ -26,7 +27,7 @@ LONGEST_S = 60.0
 
 def curve(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{name: value for name, value in row.items() if name != "candles_per_s"} for row in rows]
+    return [{name: value for name, value in row.items() if name not in MACHINE_METRICS} for row in rows]
 
 
 def logged_steps(folder):

@@ -15,6 +15,7 @@ import torch
 from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_training.engines.torch_engine import TorchEngine
 from marketgpt_training.interruption import TrainingInterrupted
+from marketgpt_training.meter import MACHINE_METRICS
 from marketgpt_training.observers import Observers
 from marketgpt_training.pipeline import train
 
@@ -52,7 +53,7 @@ def at_step(monkeypatch):
 
 def curve(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{name: value for name, value in row.items() if name != "candles_per_s"} for row in rows]
+    return [{name: value for name, value in row.items() if name not in MACHINE_METRICS} for row in rows]
 
 
 @pytest.fixture(scope="module")

@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="Every run below the folders given, runs/ by default.")
 @json_option
 def train_status(*, runs: tuple[Path, ...], every: bool, as_json: bool) -> None:
-    """Say how far RUNS have come: step, loss, candles a second, time left, last checkpoint.
+    """Say how far RUNS have come: step, loss, candles a second, time spent and left, last checkpoint.
 
     A run that says nothing for two minutes is called silent: it was killed, or its machine is.
     """
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.errors import ConfigError
-    from marketgpt_training.status import runs_below, status_of, status_table
+    from marketgpt_training.status import runs_below, states_of, status_of, status_table
 
     if not runs and not every:
         raise ConfigError("which run? marketgpt train status RUN ..., or --all for every run below runs/")
-    folders = runs_below(runs or (Path("runs"),)) if every else list(runs)
     now = SystemClock().now()
-    rows = [status_of(folder, now=now) for folder in folders]
+    if every:
+        # One damaged folder among many is a row of its own; a run asked for by name is an error.
+        rows = states_of(runs_below(runs or (Path("runs"),)), now=now, curves=True)
+    else:
+        rows = [status_of(folder, now=now) for folder in runs]
     if as_json:
         print_json(rows)
         return

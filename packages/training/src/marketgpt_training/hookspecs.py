@@ -32,7 +32,9 @@ def marketgpt_step_end(run: RunInfo, step: int, metrics: Mapping[str, float]) ->
     Args:
         run: The run.
         step: Steps done, from 1.
-        metrics: ``loss`` and ``nll`` (nats per candle), ``lr``, ``grad_norm``, ``candles_per_s``.
+        metrics: ``loss`` and ``nll`` (nats per candle), ``lr``, ``grad_norm``, ``candles_per_s``; where there
+            is one to tell, ``model_tflops`` and ``mfu``; about once a second ``rss_gib`` and, on a GPU,
+            ``gpu_utilisation`` and ``gpu_memory_gib``. ``run.pace`` tells the time spent and left.
     """
     raise NotImplementedError  # a specification: pluggy never calls it
 

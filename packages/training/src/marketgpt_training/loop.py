@@ -15,6 +15,7 @@ from marketgpt_training.checkpoints import Checkpoint, CheckpointStore
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.interruption import StopRequest, TrainingInterrupted, listening
+from marketgpt_training.meter import Meter, device_peak
 from marketgpt_training.metrics_log import METRICS_FILE, MetricsLog
 from marketgpt_training.observers import Observers, RunInfo
 from marketgpt_training.prefetch import prefetched
@@ -74,6 +75,12 @@ class Trainer:
         self._began = time.perf_counter()
         micro = config.loop.micro_batch_size
         self._parts = config.loop.batch_size // engine.world_size // micro if micro else 1
+        precision = str(config.engine.options.get("precision", "fp32"))
+        self._meter = Meter(
+            flops_per_candle=run.flops_per_candle,
+            world_size=engine.world_size,
+            peak=lambda: device_peak(precision),
+        )
 
     def _tell(self, hook: str, **values: object) -> None:
         if self._is_first:
@@ -96,14 +103,20 @@ class Trainer:
         else:
             self._restore(resume)
         self._result.starts += 1
+        self._run.pace.begin(
+            self._run.total_steps,
+            step=self._result.steps,
+            spent_s=self._result.wall_s,
+            training_s=self._at.training_s,
+            starts=self._result.starts,
+            can_stop_early=self._config.loop.patience_epochs < self._config.loop.max_epochs,
+        )
         self._tell("train_start")
         error: BaseException | None = None
         try:
             with (
                 listening() as stop,
-                TrainingProgress(
-                    self._run.total_steps, show=self._is_first, done=self._result.steps
-                ) as progress,
+                TrainingProgress(self._run.pace, show=self._is_first) as progress,
             ):
                 while not self._is_over():
                     with suppress(_RolledBack):
@@ -138,7 +151,7 @@ class Trainer:
         return most is not None and self._result.steps >= most
 
     def _epoch(self, progress: TrainingProgress, stop: StopRequest) -> None:
-        at, result, started = self._at, self._result, time.perf_counter()
+        at, result = self._at, self._result
         batches = self._train.epoch(
             self._config.loop.batch_size,
             seed=self._config.seed,
@@ -172,8 +185,7 @@ class Trainer:
                 f"epoch {epoch:>3}  train {train_nll:.4f}  validation {metrics['nll']:.4f} nat/candle"
                 f"{'  best' if improved else ''}"
             )
-            took = time.perf_counter() - started
-            progress.epoch(line, eta_s=took * (self._config.loop.max_epochs - epoch))
+            progress.epoch(line)
 
     def _step(self, batch: Mapping[str, Tensor], progress: TrainingProgress, stop: StopRequest) -> None:
         at, result, started = self._at, self._result, time.perf_counter()
@@ -194,9 +206,11 @@ class Trainer:
         else:
             result.steps += 1
             at.spoiled_in_row = 0
-            self._count(batch, metrics, time.perf_counter() - started)
-            progress.step(at.smooth, at.candles / at.training_s)
-            logged = {**metrics, "lr": lr, "candles_per_s": at.candles / at.training_s}
+            took, before = time.perf_counter() - started, at.candles
+            self._count(batch, metrics, took)
+            measured = self._meter.step(at.candles - before, took)
+            progress.step(at.smooth, measured)
+            logged = {**metrics, "lr": lr, **measured}
             self._log.write(kind="step", step=result.steps, **logged)
             self._tell("step_end", step=result.steps, metrics=logged)
         if is_asked or is_due:
@@ -213,6 +227,7 @@ class Trainer:
         at.loss_count += 1
         at.smooth = _smoothed(at.smooth, metrics["nll"])
         at.smooth_loss = _smoothed(at.smooth_loss, metrics["loss"])
+        self._run.pace.advance(self._result.steps, at.training_s)
 
     def _most(self) -> float:
         """Return the highest loss that is learned from."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from marketgpt_core.plugins import PluginGroup, plugin_group
 from marketgpt_core.plugins.discovery import strict
+from marketgpt_training.pace import Pace
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,16 @@ class RunInfo:
         total_steps: Optimizer steps planned.
         num_parameters: Parameters of the model.
         config: The resolved configuration, JSON values.
+        flops_per_candle: FLOPs of training on one candle; None when the model does not tell.
+        pace: How far the run is and how long it still takes, over all its starts; it moves on with the run.
     """
 
     path: Path
     total_steps: int
     num_parameters: int
     config: Mapping[str, object] = field(repr=False)
+    flops_per_candle: float | None = None
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
 
 class Observers:

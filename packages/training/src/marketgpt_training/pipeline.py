@@ -20,6 +20,7 @@ from marketgpt_training.base import TrainingEngine
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.finetuning.outcome import candidate_folder, settle
+from marketgpt_training.flops import flops_per_candle
 from marketgpt_training.loading import load_candles, with_symbols
 from marketgpt_training.loop import Trainer
 from marketgpt_training.model_card import model_card
@@ -63,6 +64,7 @@ def fit(
         _set_up(module, config)
         # Before the engine has it: ZeRO 3 leaves nothing of a parameter's shape.
         fits, num_parameters = _fits(prepared, module), sum(p.numel() for p in module.parameters())
+        flops = flops_per_candle(module, prepared.train.context)
         engine.prepare(
             module,
             config.optim,
@@ -74,6 +76,7 @@ def fit(
             total_steps=total_steps(config, prepared.train),
             num_parameters=num_parameters,
             config=config.model_dump(mode="json"),
+            flops_per_candle=flops,
         )
         store = open_store(config, engine, folder) if engine.resumable else None
         checkpoint = find_checkpoint(store, engine, fits) if store and resume else None
