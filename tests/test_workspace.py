@@ -179,6 +179,7 @@ USED_BY_NAME = {
     ("marketgpt", "marketgpt-tokenizer"),  # found through the registry
     ("training", "marketgpt-tokenizer"),
     ("training", "deepspeed"),  # imported behind its own noise filter
+    ("training", "nvidia-ml-py"),  # torch.cuda.utilization asks it
     ("training", "tensorboard"),  # torch.utils.tensorboard imports it
     ("signals", "pyarrow"),  # pandas reads and writes Parquet with it
     ("models", "pyarrow"),

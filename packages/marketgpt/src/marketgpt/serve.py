@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -13,7 +11,8 @@ from fastapi import FastAPI
 
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.clock import Clock
-from marketgpt_core.errors import ConfigError, DataError
+from marketgpt_core.errors import DataError
+from marketgpt_core.web.listening import listen
 from marketgpt_data_sources import open_source
 from marketgpt_monitoring.dashboard import mount_dashboard
 from marketgpt_signals.api import create_app
@@ -80,18 +79,6 @@ def serve(
     with Ledger.open(ledger_path, must_exist=True) as ledger:
         app = create_application(ledger, candles_of(source))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        with _listen(host, port) as listener, suppress(KeyboardInterrupt):
+        with listen(host, port) as listener, suppress(KeyboardInterrupt):
             on_start()
             server.run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # Ours, not uvicorn's: a port that is taken is the user's to mend, in one line.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ConfigError(
-            f"cannot listen on {host} port {port}: {reason}; choose another with --port"
-        ) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from marketgpt_core.cli.options import json_option, print_json, progress_console
+from marketgpt_training.page.command import train_page
 
 if TYPE_CHECKING:
     from marketgpt_training.config import TrainConfig
@@ -45,9 +46,9 @@ def train_status(*, runs: tuple[Path, ...], every: bool, as_json: bool) -> None:
 
 
 class _Train(click.Command):
-    """``train`` with overrides as arguments, and ``train status``, which asks for no preset."""
+    """``train`` with overrides as arguments, and its commands, which ask for no preset."""
 
-    commands: ClassVar[dict[str, click.Command]] = {"status": train_status}
+    commands: ClassVar[dict[str, click.Command]] = {"status": train_status, "page": train_page}
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
@@ -57,7 +58,10 @@ class _Train(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
-@click.command(cls=_Train, epilog="marketgpt train status RUN ... tells how far runs have come.")
+@click.command(
+    cls=_Train,
+    epilog="marketgpt train status RUN ... tells how far runs have come, marketgpt train page shows it live.",
+)
 @click.option("--preset", "name", required=True, help="Preset, for example demo.")
 @click.option("--source", help="Replace the preset's source: name or name:location.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks here.")

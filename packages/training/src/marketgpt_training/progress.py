@@ -62,7 +62,7 @@ class TrainingProgress:
     def epoch(self, line: str) -> None:
         """Report an epoch: above the bar on a terminal, as a line elsewhere."""
         if self._lines:
-            self._console.print(f"{line}  {self._time()}", highlight=False)
+            self._console.print(f"{line}  {self._time()}", highlight=False, soft_wrap=True)
         else:
             self._progress.console.print(line, highlight=False)
 

@@ -12,8 +12,8 @@ from nicegui import ui
 from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_core.errors import ConfigError
 from marketgpt_core.signal import SignalReader
+from marketgpt_core.web.security import SecurityHeaders
 from marketgpt_monitoring.dashboard.page import PageSettings, build_page
-from marketgpt_monitoring.dashboard.security import SecurityHeaders
 from marketgpt_monitoring.dashboard.watch import LedgerWatch
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from marketgpt_core.candles import CandleSeries
 from marketgpt_core.clock import Clock
 from marketgpt_core.signal import SignalReader
 from marketgpt_core.symbols import Category
+from marketgpt_core.web.theme import base_css
 from marketgpt_monitoring.base import DashboardContext, Selection
 from marketgpt_monitoring.dashboard.header import UNAVAILABLE, Header
 from marketgpt_monitoring.dashboard.panel_host import PanelHost, make_panels
@@ -62,7 +63,7 @@ class _Page:
         self._categories: dict[str | None, Category] = {}
         self._lock = asyncio.Lock()
         ui.colors(primary="#3f6ee8")
-        ui.add_css(_THEME.read_text(encoding="utf-8"))
+        ui.add_css(base_css() + _THEME.read_text(encoding="utf-8"))
         ui.query(".nicegui-content").classes("mg-page")
         self._header = Header(self._context, settings.title)
         with ui.element("main").classes("mg-grid"):

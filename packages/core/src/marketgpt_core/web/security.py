@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Callable[[], Awaitable[Message]], Send], Awaitable[None]]
 
 # NiceGUI's page is made of inline scripts, and Vue compiles templates in the browser: both are allowed.
 # What matters: nothing is loaded from or sent to another origin, and no page may frame this one.
@@ -23,13 +27,21 @@ _POLICY = "; ".join(
 )
 
 
+_HEADERS = {
+    b"content-security-policy": _POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+}
+
+
 class SecurityHeaders:
     """ASGI middleware: a content security policy and its older relatives on every response."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
         """Pass the request on and add the headers to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -37,11 +49,8 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = _POLICY
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["X-Frame-Options"] = "DENY"
-                headers["Referrer-Policy"] = "no-referrer"
+                kept = [one for one in message.get("headers", ()) if bytes(one[0]).lower() not in _HEADERS]
+                message["headers"] = [*kept, *_HEADERS.items()]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,1 @@
+"""What our pages share, on whatever port they are served; needs nothing beyond the standard library."""
