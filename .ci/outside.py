@@ -45,7 +45,8 @@ def marketgpt(*arguments: str, expect: int = 0, **environment: str) -> subproces
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **environment},
+        # The observer that logs to Weights & Biases hears every training here; none of them calls out.
+        env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true", **environment},
     )
     words = f"marketgpt {' '.join(arguments)}"
     assert done.returncode == expect, (
@@ -202,6 +203,22 @@ def check_model(folder: Path) -> None:
     assert [row["horizon"] for row in made["forecasts"]] == [1, 5], made
 
 
+def check_observers(folder: Path) -> None:
+    """The training of the example model was logged by both observers, whole."""
+    metrics = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    steps = [(row["step"], row["loss"]) for row in metrics if row["kind"] == "step"]
+    assert steps, metrics
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        asked = "SELECT step, value FROM metrics WHERE key = 'train/loss' ORDER BY step"
+        logged = connection.execute(asked).fetchall()
+        ((status, name),) = connection.execute("SELECT status, name FROM runs").fetchall()
+        lr = connection.execute("SELECT value FROM params WHERE key = 'optim.lr'").fetchall()
+    assert logged == steps, (logged[:3], steps[:3])
+    assert (status, name, len(lr)) == ("FINISHED", "run", 1), (status, name, lr)
+    (written,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    assert written.stat().st_size > 20 * len(steps), written.stat().st_size
+
+
 def check_conformance() -> None:
     """``plugins check`` runs the suites on what is installed, and they pass."""
     for name in (SOURCE, NETWORK, STRATEGY, MODEL):
@@ -240,6 +257,7 @@ def main() -> None:
             f"source {NETWORK!r} knows its exchanges": check_network_source,
             f"strategy {STRATEGY!r} makes signals": lambda: check_strategy(folder),
             f"model {MODEL!r} trains and forecasts": lambda: check_model(folder),
+            "observers for Weights & Biases and MLflow logged that training": lambda: check_observers(folder),
             "all pass their conformance suites": check_conformance,
             "strict and disabled": check_switches,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_MOST_BYTES = 4 << 20
+_MOST_BYTES = 1 << 20
 _MARK_BYTES = 256
 
 

@@ -1,0 +1,1 @@
+"""MarketGPT trainings in Weights & Biases."""
