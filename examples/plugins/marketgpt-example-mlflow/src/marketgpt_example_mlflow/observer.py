@@ -5,6 +5,7 @@ Importing it imports no mlflow, so that listing plugins stays fast.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from marketgpt_training.observers import RunInfo
 
 EXPERIMENT = "marketgpt"
-FOLDER_TAG = "marketgpt.folder"
+# The folder in a form that needs no quoting when it is searched for.
+ID_TAG = "marketgpt.folder_id"
 # A request a step would slow a fast training down: steps are sent together.
 _EVERY_S, _MOST = 5.0, 900
 _MOST_TEXT = 500
@@ -48,12 +50,12 @@ class _Run:
     def _earlier(self, experiment: str, run: RunInfo) -> str | None:
         if run.pace.starts == 1:
             return None
-        folder = str(run.path.resolve()).replace("'", "\\'")
-        found = self._client.search_runs([experiment], f"tags.`{FOLDER_TAG}` = '{folder}'", max_results=1)
+        wanted = f"tags.`{ID_TAG}` = '{folder_id(run.path)}'"
+        found = self._client.search_runs([experiment], wanted, max_results=1)
         return found[0].info.run_id if found else None
 
     def _new(self, experiment: str, run: RunInfo) -> str:
-        tags = {FOLDER_TAG: str(run.path.resolve())}
+        tags = {"marketgpt.folder": str(run.path.resolve()), ID_TAG: folder_id(run.path)}
         return str(self._client.create_run(experiment, tags=tags, run_name=run.path.name).info.run_id)
 
     def log(self, scope: str, metrics: Mapping[str, float], step: int) -> None:
@@ -81,6 +83,11 @@ class _Run:
         if error is not None:
             self.tag("marketgpt.error", f"{type(error).__name__}: {error}"[:_MOST_TEXT])
         self._client.set_terminated(self._id, "FINISHED" if error is None else "FAILED")
+
+
+def folder_id(path: Path) -> str:
+    """Return an id that a resumed run has again: the same folder is the same run."""
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
