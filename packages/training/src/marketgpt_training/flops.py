@@ -69,9 +69,10 @@ def flops_per_candle(module: nn.Module, context: int, *, attended: float = 1.0) 
 
     Returns:
         None for a module whose FLOPs the formula does not tell: another's, one with several positions a
-        candle, one with frozen weights.
+        candle, one with frozen weights or that is fine-tuned.
     """
     from torch import nn
+    from torch.nn.utils import parametrize
 
     from marketgpt_models.flattened import FlattenedGPT
     from marketgpt_models.layers import Attention
@@ -81,6 +82,8 @@ def flops_per_candle(module: nn.Module, context: int, *, attended: float = 1.0) 
         return None
     weights, attention = 0, 0
     for part in module.modules():
+        if parametrize.is_parametrized(part):
+            return None
         if isinstance(part, nn.Linear | nn.RNNBase):
             matrices = [one for one in part.parameters(recurse=False) if one.ndim > 1]
             if not all(one.requires_grad for one in matrices):

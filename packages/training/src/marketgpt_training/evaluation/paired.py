@@ -70,8 +70,8 @@ def returns_compared(ours: Forecast, base: Forecast, candles: Candles, *, every:
         every: Sessions between as-of dates.
 
     Returns:
-        ``ratio``, ``low``, ``high``, ``verdict``, ``dm_p``, ``pairs``, ``dates``, ``blocks`` and ``horizons`` -> bars ->
-        the same. Without four blocks of dates the verdict is ``undecided``.
+        ``ratio``, ``low``, ``high``, ``verdict``, ``dm_p``, ``pairs``, ``dates``, ``blocks`` and
+        ``horizons`` -> bars -> the same. Without four blocks of dates the verdict is ``undecided``.
 
     Raises:
         DataError: when no pair's outcome is known.
