@@ -34,7 +34,7 @@ OVERRIDES = (
     "loop.max_steps=200",
     "loop.patience_epochs=40",
     "loop.batch_size=8",
-    "optim.ema_decay=0",
+    "optim.ema_decay=0.99",
     "evaluation.horizons=[1,5]",
 )
 ARMS = {

@@ -95,22 +95,21 @@ def test_the_curve_is_the_same_to_the_last_bit(resumed, make_config, whole, step
 @pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
 def test_deepspeed_goes_on_to_the_last_bit_too(resumed, make_config, candles, tmp_path, zero_stage):
     engine = f"engine={{name='deepspeed',options={{zero_stage={zero_stage}}}}}"
-    config = make_config(*STEPS, engine, *(["optim.ema_decay=0"] if zero_stage == 3 else []))
+    config = make_config(*STEPS, engine)
     train(config, tmp_path / "whole", candles=candles)
     assert curve(resumed(config, 20).path) == curve(tmp_path / "whole")
 
 
+STAGES = [f"'deepspeed',options={{zero_stage={stage}}}" for stage in range(4)]
+
+
 @pytest.mark.parametrize(
-    "engine", ["'torch'", *(f"'deepspeed',options={{zero_stage={k}}}" for k in (0, 1, 3))]
+    ("begun", "then"), [*((STAGES[2], one) for one in ("'torch'", STAGES[0], STAGES[3])), (STAGES[3], STAGES[1])]
 )
-def test_another_engine_goes_on_from_the_same_file(resumed, make_config, candles, tmp_path, engine):
-    options = (*STEPS, "optim.ema_decay=0")
-    train(make_config(*options), tmp_path / "whole", candles=candles)
-    begun = make_config(*options, "engine={name='deepspeed',options={zero_stage=2}}")
-    run = resumed(begun, 20, then=make_config(*options, f"engine={{name={engine}}}"))
-    losses, expected = (
-        [row["nll"] for row in curve(one) if "nll" in row] for one in (run.path, tmp_path / "whole")
-    )
+def test_another_engine_goes_on_from_the_same_file(resumed, make_config, whole, begun, then):
+    first, second = (make_config(*STEPS, f"engine={{name={name}}}") for name in (begun, then))
+    run = resumed(first, 20, then=second)
+    losses, expected = ([row["nll"] for row in curve(one) if "nll" in row] for one in (run.path, whole))
     assert losses == pytest.approx(expected, rel=1e-4)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from marketgpt_training.weight_average import WeightAverage
+from marketgpt_training.weight_average import WeightAverage, trainable
 
 
 def _linear(value):
@@ -20,7 +20,7 @@ def _fail_inside(average, module):
 
 def test_the_average_follows_the_weights_with_a_warm_decay():
     module = _linear(0.0)
-    average = WeightAverage(module, 0.9)
+    average = WeightAverage(trainable(module), 0.9)
     expected = 0.0
     for step in range(1, 200):
         with torch.no_grad():
@@ -35,7 +35,7 @@ def test_the_average_follows_the_weights_with_a_warm_decay():
 
 def test_the_weights_come_back_when_the_block_fails():
     module = _linear(1.0)
-    average = WeightAverage(module, 0.5)
+    average = WeightAverage(trainable(module), 0.5)
     with torch.no_grad():
         module.weight.fill_(3.0)
     average.update()
@@ -46,7 +46,7 @@ def test_the_weights_come_back_when_the_block_fails():
 
 def test_without_decay_it_is_the_weights():
     module = _linear(2.0)
-    average = WeightAverage(module, 0.0)
+    average = WeightAverage(trainable(module), 0.0)
     average.update()
     with average.applied():
         assert (module.weight == 2.0).all()

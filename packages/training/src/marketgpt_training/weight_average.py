@@ -6,7 +6,7 @@ is TensorFlow's ``ExponentialMovingAverage``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -16,20 +16,22 @@ _WARMUP = 10
 
 
 class WeightAverage:
-    """An average of a module's parameters, in float32: in bfloat16 a thousandth of a step would be lost.
+    """An average of weights, in float32: in bfloat16 a thousandth of a step would be lost.
 
     Args:
-        module: Whose.
+        weights: Those this process holds, by the names of the parameters: whole ones, or its slices of them.
         decay: Share of the old average kept a step; 0 keeps none: the average is the weights themselves.
+        on_put: Called when other values were put into the weights: whoever has copies has to forget them.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
-        self._parameters: list[Tensor] = [one for _, one in named]
-        self._decay = decay
+    def __init__(
+        self, weights: Mapping[str, Tensor], decay: float, *, on_put: Callable[[], None] = lambda: None
+    ) -> None:
+        self._weights = list(weights.values()) if decay else []
+        self._decay, self._on_put = decay, on_put
         self.steps = 0
         self.average: dict[str, Tensor] = {
-            name: one.detach().clone().float() for name, one in (named if decay else [])
+            name: one.detach().clone().float() for name, one in (weights.items() if decay else ())
         }
 
     @torch.no_grad()
@@ -39,13 +41,13 @@ class WeightAverage:
             return
         self.steps += 1
         decay = min(self._decay, self.steps / (self.steps + _WARMUP))
-        weights = [one if one.dtype == torch.float32 else one.float() for one in self._parameters]
+        weights = [one if one.dtype == torch.float32 else one.float() for one in self._weights]
         torch._foreach_lerp_(list(self.average.values()), weights, 1.0 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Put the average into the module while the block runs."""
-        held = [one.detach().clone() for one in self._parameters] if self.average else []
+        """Put the average where the weights are while the block runs."""
+        held = [one.detach().clone() for one in self._weights]
         self._put(list(self.average.values()))
         try:
             yield
@@ -61,5 +63,13 @@ class WeightAverage:
 
     @torch.no_grad()
     def _put(self, values: list[Tensor]) -> None:
-        for parameter, value in zip(self._parameters if self.average else [], values, strict=True):
-            parameter.copy_(value)
+        if not values:
+            return
+        for weight, value in zip(self._weights, values, strict=True):
+            weight.copy_(value)
+        self._on_put()
+
+
+def trainable(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's parameters that are trained, by name."""
+    return {name: one for name, one in module.named_parameters() if one.requires_grad}

@@ -6,7 +6,7 @@ weights' moving average), ``optimizer/step`` and ``average_steps``; all tensors 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from marketgpt_training.weight_average import WeightAverage
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
-_STEP, _AVERAGE_STEPS = "optimizer/step", "average_steps"
+_STEP, _AVERAGE, _AVERAGE_STEPS = "optimizer/step", "average", "average_steps"
 
 
 def on_cpu(tensor: Tensor) -> Tensor:
@@ -25,6 +25,11 @@ def on_cpu(tensor: Tensor) -> Tensor:
 def step_of(optimizer: torch.optim.Optimizer) -> int:
     """Return the steps AdamW has done, 0 before the first."""
     return next((int(one["step"]) for one in optimizer.state.values() if "step" in one), 0)
+
+
+def step_tensor(step: int, weight: Tensor) -> Tensor:
+    """Return what fused AdamW counts a weight's steps with: a tensor beside it."""
+    return torch.tensor(float(step), device=weight.device)
 
 
 def whole(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
@@ -42,7 +47,7 @@ def load_whole(module: nn.Module, optimizer: torch.optim.Optimizer, saved: Mappi
             optimizer.state.pop(parameter, None)
             continue
         optimizer.state[parameter] = {
-            "step": torch.tensor(float(saved_step(saved))),
+            "step": step_tensor(saved_step(saved), parameter),
             **{moment: saved[f"{moment}/{name}"].to(parameter.device) for moment in MOMENTS},
         }
 
@@ -57,11 +62,23 @@ def saved_step(saved: Mapping[str, Tensor]) -> int:
     return int(saved[_STEP])
 
 
-def average_state(average: WeightAverage, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return the average of some parameters; nothing where none is kept."""
-    return {f"average/{name}": on_cpu(average.average[name]) for name in names if name in average.average}
+def averaged(average: WeightAverage, name: str) -> dict[str, Tensor]:
+    """Return a parameter's average, by kind; nothing where none is kept."""
+    return {_AVERAGE: average.average[name]} if name in average.average else {}
 
 
-def load_average(average: WeightAverage, saved: Mapping[str, Tensor]) -> None:
-    """Go on from the average in a checkpoint."""
-    average.load({name: saved[f"average/{name}"] for name in average.average}, int(saved[_AVERAGE_STEPS]))
+def load_average(
+    average: WeightAverage,
+    saved: Mapping[str, Tensor],
+    *,
+    held: Callable[[str, Tensor], Tensor] = lambda _, whole: whole,
+) -> None:
+    """Go on from the average in a checkpoint.
+
+    Args:
+        average: To be given what was saved.
+        saved: Tensors by name.
+        held: What this process holds of a parameter, by its name and its whole average.
+    """
+    mine = {name: held(name, saved[f"{_AVERAGE}/{name}"]) for name in average.average}
+    average.load(mine, int(saved[_AVERAGE_STEPS]))

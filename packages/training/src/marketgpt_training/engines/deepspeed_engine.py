@@ -21,7 +21,7 @@ from marketgpt_core.errors import ConfigError
 from marketgpt_training.base import Batch, TrainingEngine, split_batch, weight_decay_groups
 from marketgpt_training.config import OptimConfig
 from marketgpt_training.engines.deepspeed_config import deepspeed_config
-from marketgpt_training.engines.deepspeed_state import ZERO_3, DeepSpeedState
+from marketgpt_training.engines.deepspeed_state import ZERO_3, DeepSpeedState, held_weights
 from marketgpt_training.engines.torch_engine import cpu_copy, floats, mean_of, to_device
 from marketgpt_training.weight_average import WeightAverage
 
@@ -55,11 +55,6 @@ class DeepSpeedEngine(TrainingEngine):
         self, module: nn.Module, optim: OptimConfig, *, batch_size: int, micro_batch_size: int | None = None
     ) -> None:
         """See :class:`TrainingEngine`."""
-        if optim.ema_decay and self._options.zero_stage == ZERO_3:
-            raise ConfigError(
-                f"optim.ema_decay {optim.ema_decay} averages whole weights, which ZeRO 3 cuts up: "
-                "use zero_stage 0 to 2, or ema_decay=0"
-            )
         settings = deepspeed_config(
             optim,
             batch_size=batch_size,
@@ -75,7 +70,9 @@ class DeepSpeedEngine(TrainingEngine):
             model_parameters=weight_decay_groups(module, optim.weight_decay),
             config=settings,
         )
-        self._average = WeightAverage(self._engine.module, optim.ema_decay)
+        self._average = WeightAverage(
+            held_weights(self._engine.module, self._stage), optim.ema_decay, on_put=self._forget_gathered
+        )
         self._state = DeepSpeedState(self._engine, self._average, self._stage)
 
     def train_step(self, batch: Batch, lr: float, *, most: float = math.inf) -> dict[str, float]:
@@ -136,8 +133,12 @@ class DeepSpeedEngine(TrainingEngine):
         sharded = self._stage == ZERO_3
         parameters = list(self._engine.module.parameters()) if sharded else []
         gathered = self._deepspeed.zero.GatheredParameters(parameters, enabled=sharded)
-        with gathered, self._average.applied():
+        with self._average.applied(), gathered:
             return cpu_copy(self._engine.module)
+
+    def _forget_gathered(self) -> None:
+        if self._stage == ZERO_3:
+            self._engine.empty_partition_cache()
 
     def state(self) -> dict[str, Tensor]:
         """See :class:`TrainingEngine`."""

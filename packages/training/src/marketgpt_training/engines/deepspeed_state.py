@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from marketgpt_training.engines import adam_state
-from marketgpt_training.weight_average import WeightAverage
+from marketgpt_training.weight_average import WeightAverage, trainable
 
 ZERO_3 = 3
 
@@ -46,10 +46,9 @@ class DeepSpeedState:
         """Return a rank's part; see :meth:`marketgpt_training.base.TrainingEngine.state`."""
         tensors: dict[str, Tensor] = adam_state.scalars(self._adam, self._average) if rank == 0 else {}
         for number, (name, parameter) in enumerate(self._named):
-            whole = self._whole(parameter)  # all ranks take part
+            whole = self._whole(parameter) | self._whole_average(name, parameter)  # all ranks take part
             if number % world_size == rank:  # ranks take turns to write
                 tensors |= {f"{kind}/{name}": adam_state.on_cpu(value) for kind, value in whole.items()}
-                tensors |= adam_state.average_state(self._average, [name])
         return tensors
 
     def _whole(self, parameter: nn.Parameter) -> dict[str, Tensor]:
@@ -62,6 +61,12 @@ class DeepSpeedState:
             **{one: safe_get_full_optimizer_state(parameter, one) for one in adam_state.MOMENTS},
         }
 
+    def _whole_average(self, name: str, parameter: Any) -> dict[str, Tensor]:  # noqa: ANN401 - see above
+        held = adam_state.averaged(self._average, name)
+        if self._stage == ZERO_3:
+            return {kind: whole_of(slices, parameter, self._engine.device) for kind, slices in held.items()}
+        return held
+
     @torch.no_grad()
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Go on from a checkpoint; see :meth:`marketgpt_training.base.TrainingEngine.load_state`."""
@@ -69,7 +74,13 @@ class DeepSpeedState:
             self._load_slices(saved)
         else:
             adam_state.load_whole(self._engine.module, self._adam, saved)
-        adam_state.load_average(self._average, saved)
+        parameters: dict[str, Any] = dict(self._named)
+        if self._stage == ZERO_3:
+            adam_state.load_average(
+                self._average, saved, held=lambda name, whole: slice_of(whole, parameters[name])
+            )
+        else:
+            adam_state.load_average(self._average, saved)
 
     def _load_slices(self, saved: Mapping[str, Tensor]) -> None:
         from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
@@ -84,8 +95,8 @@ class DeepSpeedState:
                 key = f"{moment}/{name}"
                 value = saved[key].to(self._engine.device) if key in saved else torch.zeros_like(weight)
                 safe_set_full_optimizer_state(parameter, value, moment)
-        for state in self._adam.state.values():
-            state["step"] = torch.tensor(float(step))
+        for weight, state in self._adam.state.items():
+            state["step"] = adam_state.step_tensor(step, weight)
 
     @contextmanager
     def _gathered(self, parameter: nn.Parameter) -> Iterator[None]:
@@ -112,7 +123,31 @@ class DeepSpeedState:
         )
         for slices in flat:
             moments = {moment: torch.zeros_like(slices) for moment in adam_state.MOMENTS}
-            self._adam.state[slices] = {"step": torch.tensor(0.0), **moments}
+            self._adam.state[slices] = {"step": adam_state.step_tensor(0, slices), **moments}
         if self._stage < ZERO_3:
             # There is no public name for it: parameters learn where their moments lie.
             zero._lazy_init_hp_params_optimizer_state()  # noqa: SLF001
+
+
+def held_weights(module: nn.Module, stage: int) -> dict[str, Tensor]:
+    """Return the trained weights a rank holds, by name: whole below ZeRO 3, there a slice of each."""
+    named: dict[str, Any] = trainable(module)
+    return {name: one.ds_tensor for name, one in named.items()} if stage == ZERO_3 else named
+
+
+def whole_of(held: Tensor, parameter: Any, device: torch.device) -> Tensor:  # noqa: ANN401 - DeepSpeed adds to it
+    """Return a parameter-shaped tensor from every rank's slice of it; all ranks take part."""
+    mine = held.to(device)
+    whole = mine.new_empty(torch.distributed.get_world_size() * mine.numel())
+    torch.distributed.all_gather_into_tensor(whole, mine)
+    return whole[: parameter.ds_numel].view(parameter.ds_shape)
+
+
+def slice_of(whole: Tensor, parameter: Any) -> Tensor:  # noqa: ANN401 - DeepSpeed adds to it
+    """Return this rank's slice of a parameter-shaped tensor; what is past its end is zero."""
+    size = parameter.ds_tensor.ds_numel
+    mine = whole.new_zeros(size)
+    first = torch.distributed.get_rank() * size
+    piece = whole.flatten()[first : first + size]
+    mine[: piece.numel()] = piece
+    return mine

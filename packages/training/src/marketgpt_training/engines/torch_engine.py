@@ -17,7 +17,7 @@ from marketgpt_core.errors import ConfigError
 from marketgpt_training.base import Batch, TrainingEngine, split_batch, weight_decay_groups
 from marketgpt_training.config import OptimConfig
 from marketgpt_training.engines import adam_state
-from marketgpt_training.weight_average import WeightAverage
+from marketgpt_training.weight_average import WeightAverage, trainable
 
 
 class TorchEngine(TrainingEngine):
@@ -49,7 +49,7 @@ class TorchEngine(TrainingEngine):
         self._module = module.to(self._device)
         groups = weight_decay_groups(module, optim.weight_decay)
         self._optimizer = torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, fused=True)
-        self._average = WeightAverage(self._module, optim.ema_decay)
+        self._average = WeightAverage(trainable(self._module), optim.ema_decay)
         self._grad_clip = optim.grad_clip
         self._parts = batch_size // (micro_batch_size or batch_size)
 
@@ -89,9 +89,9 @@ class TorchEngine(TrainingEngine):
         """See :class:`TrainingEngine`."""
         tensors = adam_state.scalars(self._optimizer, self._average)
         for name, parameter in self._module.named_parameters():
-            for kind, value in adam_state.whole(self._optimizer, parameter).items():
-                tensors[f"{kind}/{name}"] = adam_state.on_cpu(value)
-        return tensors | adam_state.average_state(self._average, self._average.average)
+            whole = adam_state.whole(self._optimizer, parameter) | adam_state.averaged(self._average, name)
+            tensors |= {f"{kind}/{name}": adam_state.on_cpu(value) for kind, value in whole.items()}
+        return tensors
 
     def load_state(self, saved: Mapping[str, Tensor]) -> None:
         """See :class:`TrainingEngine`."""
