@@ -1,12 +1,12 @@
 """Two processes on two cores beside one process on one: candles a second through DeepSpeed.
 
-Arms, in turns, each in fresh processes bound to a core apiece, with the same windows in a global batch: ``one``
-(1 process), ``two`` (2 ranks) and ``apart`` (2 processes that know nothing of each other, half the windows
-each). What ``apart`` reaches is what two cores that share their memory give at most; what ``two`` lacks of it
-is the price of reducing gradients and of waiting for the slower rank. Wall time of a step, the median after
-the first ones; a repeat's ratios are of that repeat's own arms. On a machine that others use, wall time tells
-little: ``*_by_cpu`` is the same ratio from CPU seconds of a rank, what it would be if nobody else had the
-cores and ranks never waited for each other. Run it with::
+Arms, in turns, each in fresh processes bound to a core apiece, with the same windows in a global batch:
+``one`` (1 process), ``two`` (2 ranks) and ``apart`` (2 processes that know nothing of each other, half the
+windows each). What ``apart`` reaches is what two cores that share their memory give at most; what ``two``
+lacks of it is the price of reducing gradients and of waiting for the slower rank. Wall time of a step, the
+median after the first ones; a repeat's ratios are of that repeat's own arms. On a machine that others use,
+wall time tells little: ``*_by_cpu`` is the same ratio from CPU seconds of a rank, what it would be if nobody
+else had the cores and ranks never waited for each other. Run it with::
 
     uv run python benchmarks/training_ranks.py --steps 5 --repeats 3
 """
@@ -77,8 +77,9 @@ def worker(arguments: argparse.Namespace) -> None:
 def started(arguments: argparse.Namespace, batch: int, environment: dict[str, str], core: int) -> Any:  # noqa: ANN401
     """Start a worker on a core."""
     command = [
-        sys.executable, __file__, "--worker", "--size", arguments.size, "--steps", str(arguments.steps),
-        "--batch", str(batch), "--zero-stage", str(arguments.zero_stage), "--folder", environment.get("FOLDER", ""),
+        "taskset", "-c", str(core), sys.executable, __file__, "--worker", "--size", arguments.size,
+        "--steps", str(arguments.steps), "--batch", str(batch), "--zero-stage", str(arguments.zero_stage),
+        "--folder", environment.get("FOLDER", ""),
     ]  # fmt: skip
     return subprocess.Popen(
         command,
@@ -86,7 +87,6 @@ def started(arguments: argparse.Namespace, batch: int, environment: dict[str, st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
 
 
@@ -109,7 +109,9 @@ def measured(arm: str, arguments: argparse.Namespace) -> tuple[float, float]:
     lines = [line for out, _ in said for line in out.splitlines() if line.startswith('{"steps"')]
     # Of two ranks the first one reports, for both; each does half of the windows.
     share, times = arguments.batch / len(running), len(running) / len(lines)
-    medians = [[statistics.median(one) for one in zip(*json.loads(line)["steps"], strict=True)] for line in lines]
+    medians = [
+        [statistics.median(one) for one in zip(*json.loads(line)["steps"], strict=True)] for line in lines
+    ]
     wall, cpu = (times * sum(share / one[kind] for one in medians) for kind in (0, 1))
     return wall, cpu
 
@@ -120,9 +122,7 @@ def groups(folder: str) -> list[dict[str, str]]:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_SIZE": "2"}
-    return [
-        shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "FOLDER": folder} for rank in (0, 1)
-    ]
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "FOLDER": folder} for rank in (0, 1)]
 
 
 def main() -> int:
@@ -152,7 +152,10 @@ def main() -> int:
         rows.append(row)
         print(json.dumps(row), flush=True)
     medians = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-    print(json.dumps({"size": arguments.size, "zero_stage": arguments.zero_stage, "median": medians}), flush=True)
+    print(
+        json.dumps({"size": arguments.size, "zero_stage": arguments.zero_stage, "median": medians}),
+        flush=True,
+    )
     return 0 if medians.get("two", LEAST_RATIO) >= LEAST_RATIO else 1
 
 

@@ -104,7 +104,8 @@ STAGES = [f"'deepspeed',options={{zero_stage={stage}}}" for stage in range(4)]
 
 
 @pytest.mark.parametrize(
-    ("begun", "then"), [*((STAGES[2], one) for one in ("'torch'", STAGES[0], STAGES[3])), (STAGES[3], STAGES[1])]
+    ("begun", "then"),
+    [*((STAGES[2], one) for one in ("'torch'", STAGES[0], STAGES[3])), (STAGES[3], STAGES[1])],
 )
 def test_another_engine_goes_on_from_the_same_file(resumed, make_config, whole, begun, then):
     first, second = (make_config(*STEPS, f"engine={{name={name}}}") for name in (begun, then))

@@ -93,7 +93,8 @@ def turned_unit(x_THE: Tensor, cos_TR: Tensor, sin_TR: Tensor) -> Tensor:
     """Return x (..., T, H, E) with mean square 1, rotated."""
     if fuses(x_THE):
         return TurnedUnit.apply(x_THE, cos_TR, sin_TR)  # type: ignore[no-any-return]
-    return rotate(F.rms_norm(x_THE, x_THE.shape[-1:], eps=NORM_EPS), cos_TR, sin_TR)
+    turned = rotate(F.rms_norm(x_THE, x_THE.shape[-1:], eps=NORM_EPS), cos_TR, sin_TR)
+    return turned.to(x_THE.dtype)  # angles are float32 whatever the stream is
 
 
 class Attention(nn.Module):

@@ -5,6 +5,9 @@ numbers of targets. Where a batch is spread over ranks or micro-batches, ``targe
 many targets a part holds on average, and sums are divided by that: the mean over the parts is then exactly
 the mean over all targets, and so is its gradient.
 
+Whatever a network computes in, its losses are float32: a sum of thousands of nats has no digits left in
+bfloat16 and no room in float16.
+
 Legend: B batch, T time, K channels, V tokens of a channel, H horizons, N bins, J tasks.
 """
 
@@ -64,10 +67,10 @@ def candle_losses(
         mask_BT: Where they count; with none at all the result is 0.
         counts: By how many a sum is divided.
     """
-    weight_BT = mask_BT.to(logits[0].dtype)
+    weight_BT = mask_BT.float()
     count = counts.candles(mask_BT)
     means = [
-        (F.cross_entropy(logits_BTV.flatten(0, 1), targets_BTK[..., k].flatten(), reduction="none"))
+        F.cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BTK[..., k].flatten(), reduction="none")
         .mul(weight_BT.flatten())
         .sum()
         / count
@@ -104,7 +107,7 @@ def horizon_losses(
     )
     there_BTH = mask_BT[..., None] & z_BTH.isfinite()
     ids_BTH = torch.where(there_BTH, ids_BTH, torch.zeros_like(ids_BTH))
-    log_p_BTHN = logits_BTHN.log_softmax(dim=-1)
+    log_p_BTHN = logits_BTHN.log_softmax(dim=-1, dtype=torch.float32)
     total = counts.horizons(there_BTH)
     plain, other = (
         -(log_p_BTHN.gather(-1, ids[..., None])[..., 0] * there_BTH).sum() / total
@@ -131,7 +134,8 @@ def task_losses(
     for j, logits_BTHV in enumerate(logits):
         ids_BTH = tasks_BTHJ[..., j]
         there_BTH = mask_BT[..., None] & (ids_BTH >= 0)
-        losses = F.cross_entropy(logits_BTHV.flatten(0, 2), ids_BTH.clamp(min=0).flatten(), reduction="none")
+        ids = ids_BTH.clamp(min=0).flatten()
+        losses = F.cross_entropy(logits_BTHV.flatten(0, 2).float(), ids, reduction="none")
         means.append((losses * there_BTH.flatten()).sum() / counts.task(j, there_BTH))
     return torch.stack(means)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Batch = dict[str, "Tensor"]
 # What holds no window: the same for every part of a batch.
 SHARED = ("target_counts",)
+# Numbers that are no inputs of a network: float32 whatever it computes in.
+EXACT = (*SHARED, "horizon_z")
 
 
 class TrainingEngine(ABC):
@@ -55,7 +57,8 @@ class TrainingEngine(ABC):
         A loss that is not finite, or above ``most``, is not learned from: where the engine sees it on any
         rank before a weight has changed, it leaves all as it was and adds ``spoiled: 1.0`` on every rank.
         Where it sees it too late it returns the metrics as they are, and the loop goes back to the last
-        checkpoint.
+        checkpoint. Where a loss was scaled too high for half precision, nothing has changed but the scale:
+        the metrics hold ``skipped: 1.0`` and ``loss_scale`` on every rank, and training goes on.
 
         Args:
             batch: This rank's part of the global batch.

@@ -46,7 +46,7 @@ def _deepspeed() -> Check:
         return Check(
             "deepspeed", Health.WARN, "not installed", "pip install deepspeed, or use engine.name=torch"
         )
-    from marketgpt_training.engines.deepspeed_engine import import_deepspeed
+    from marketgpt_training.engines.deepspeed_machine import import_deepspeed
 
     import_deepspeed()
     from deepspeed.accelerator import get_accelerator

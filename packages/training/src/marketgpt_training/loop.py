@@ -192,7 +192,8 @@ class Trainer:
         lr = learning_rate(result.steps, self._run.total_steps, self._config.optim)
         most = self._most()
         metrics = self._engine.train_step(dict(batch), lr, most=most)
-        is_spoiled, names = metrics.pop("spoiled", 0.0), list(metrics)
+        is_spoiled, is_skipped = metrics.pop("spoiled", 0.0), metrics.pop("skipped", 0.0)
+        names = list(metrics)
         # One collective a step: the means that are told, and what ranks have to agree on.
         *means, is_due, is_asked = self._engine.mean(
             [*(metrics[name] for name in names), float(self._is_due()), float(bool(stop))]
@@ -200,6 +201,10 @@ class Trainer:
         metrics = dict(zip(names, means, strict=True))
         if is_spoiled:
             self._leave_out(batch, metrics["loss"])
+        elif is_skipped:
+            # No step was done: the rate, and what counts steps, stay where they are.
+            where = {"step": result.steps, "epoch": at.epoch, "batch": at.batch}
+            self._log.write(kind="skipped", **where, loss_scale=metrics["loss_scale"])
         elif not (metrics["loss"] <= most and math.isfinite(metrics["loss"] + metrics["grad_norm"])):
             self._leave_out(batch, metrics["loss"])
             self._roll_back(metrics["loss"])

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
 import math
 import os
-import shutil
-import socket
-import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from marketgpt_core.config import Config as BaseConfig
-from marketgpt_core.errors import ConfigError
-from marketgpt_training.base import Batch, TrainingEngine, split_batch, weight_decay_groups
+from marketgpt_training.base import EXACT, Batch, TrainingEngine, split_batch, weight_decay_groups
 from marketgpt_training.config import OptimConfig
-from marketgpt_training.engines.deepspeed_config import deepspeed_config
+from marketgpt_training.engines.deepspeed_config import Offload, Precision, deepspeed_config
+from marketgpt_training.engines.deepspeed_machine import check_precision, import_deepspeed, join_ranks
 from marketgpt_training.engines.deepspeed_state import ZERO_3, DeepSpeedState, held_weights
+from marketgpt_training.engines.devices import Device, usable_device
 from marketgpt_training.engines.torch_engine import cpu_copy, floats, mean_of, to_device
 from marketgpt_training.weight_average import WeightAverage
 
@@ -33,7 +29,9 @@ class DeepSpeedEngine(TrainingEngine):
     single rank.
 
     Raises:
-        ConfigError: when DeepSpeed is not installed; the message names the plain engine.
+        ConfigError: when DeepSpeed is not installed (the message names the plain engine), or the machine
+            has not what the options ask for.
+        RunError: when the GPU fails or the other ranks are not found.
     """
 
     resumable = True
@@ -42,14 +40,34 @@ class DeepSpeedEngine(TrainingEngine):
         """Options of the DeepSpeed engine."""
 
         zero_stage: int = Field(default=0, ge=0, le=3, description="what is sharded over the ranks")
-        precision: Literal["fp32", "bf16"] = "fp32"
+        precision: Precision = "fp32"
+        device: Device = Field(default="auto", description="auto: cuda if there is one")
+        offload_optimizer: Offload = Field(
+            default="none", description="cpu: AdamW's weights and moments lie there; zero_stage 1 to 3"
+        )
+        offload_parameters: Offload = Field(
+            default="none", description="cpu: weights lie there while no layer needs them; zero_stage 3"
+        )
+
+        @model_validator(mode="after")
+        def _stage_can_offload(self) -> Self:
+            for name, least in (("offload_optimizer", 1), ("offload_parameters", ZERO_3)):
+                if getattr(self, name) != "none" and self.zero_stage < least:
+                    stages = "3" if least == ZERO_3 else f"{least} to 3"
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} is for zero_stage {stages}, not {self.zero_stage}; "
+                        f"allowed at {self.zero_stage}: 'none'"
+                    )
+            return self
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._options = config
-        self._deepspeed = import_deepspeed()
+        device = usable_device(config.device, local_rank=int(os.environ.get("LOCAL_RANK", "0")))
+        self._deepspeed = import_deepspeed(device.type)
+        check_precision(config.precision)
         if not torch.distributed.is_initialized():
-            _join(self._deepspeed)
+            join_ranks(self._deepspeed, device)
 
     def prepare(
         self, module: nn.Module, optim: OptimConfig, *, batch_size: int, micro_batch_size: int | None = None
@@ -62,18 +80,29 @@ class DeepSpeedEngine(TrainingEngine):
             zero_stage=self._options.zero_stage,
             precision=self._options.precision,
             micro_batch_size=micro_batch_size,
+            offload_optimizer=self._options.offload_optimizer,
+            offload_parameters=self._options.offload_parameters,
         )
         self._parts = settings["gradient_accumulation_steps"]
         self._stage = settings["zero_optimization"]["stage"]
+        constants = {name: one.clone() for name, one in module.named_buffers()}
         self._engine, *_ = self._deepspeed.initialize(
             model=module,
             model_parameters=weight_decay_groups(module, optim.weight_decay),
             config=settings,
         )
+        for name, one in module.named_buffers():
+            # DeepSpeed rounds them to the weights' precision: edges of bins would move.
+            one.data = constants[name].to(one.device)
         self._average = WeightAverage(
             held_weights(self._engine.module, self._stage), optim.ema_decay, on_put=self._forget_gathered
         )
         self._state = DeepSpeedState(self._engine, self._average, self._stage)
+        self._grad_clip = optim.grad_clip
+        self._scaler = self._state.scaler
+        if self._scaler is not None:
+            # At its end the scale says nothing of the gradient any more: that is a batch to be left out.
+            self._scaler.raise_error_at_min_scale = False
 
     def train_step(self, batch: Batch, lr: float, *, most: float = math.inf) -> dict[str, float]:
         """See :class:`TrainingEngine`."""
@@ -81,8 +110,8 @@ class DeepSpeedEngine(TrainingEngine):
         for group in self._engine.optimizer.param_groups:
             group["lr"] = lr
         parts: list[dict[str, Tensor]] = []
-        norm: Tensor | None = None
         first: Batch | None = None
+        scale = self._scaler.cur_scale if self._scaler is not None else None
         for part in split_batch(self._placed(batch), self._parts):
             losses: dict[str, Tensor] = self._engine(part)
             parts.append({name: value.detach() for name, value in losses.items()})
@@ -94,25 +123,37 @@ class DeepSpeedEngine(TrainingEngine):
                 losses = self._engine(first)
             first = first or part
             self._engine.backward(losses["loss"])
-            norm = self._plain_norm()
+            norm = self._clipped() if not self._stage and len(parts) == self._parts else math.nan
             self._engine.step()
+        metrics = {**mean_of(parts), "grad_norm": norm}
+        if self._stage:
+            metrics["grad_norm"] = float(self._engine.get_global_grad_norm())
+        if scale is not None:
+            metrics["loss_scale"] = scale
+        if not (self._engine.was_step_applied() and math.isfinite(metrics["grad_norm"])):
+            return {**metrics, "grad_norm": math.nan, self._reason(scale): 1.0}
         self._average.update()
-        if norm is None:
-            norm = self._engine.get_global_grad_norm()
-        return {**mean_of(parts), "grad_norm": float(norm)}
+        return metrics
+
+    def _clipped(self) -> float:
+        """Clip gradients that lie with their parameters, and return the norm they had.
+
+        One that is not finite is taken away: AdamW then steps nothing, as ZeRO's optimizers do by themselves.
+        """
+        norm = float(nn.utils.clip_grad_norm_(self._engine.module.parameters(), self._grad_clip))
+        if not math.isfinite(norm):
+            self._engine.module.zero_grad(set_to_none=True)
+        return norm
+
+    def _reason(self, scale: float | None) -> str:
+        """Return why no step was done: a loss scaled too high is none to blame the batch for."""
+        return "skipped" if self._scaler is not None and scale > self._scaler.min_scale else "spoiled"
 
     def _is_spoiled(self, loss: Tensor, most: float) -> bool:
         """Return whether any rank's loss is not finite or, on average, too high."""
         local = float(loss.detach())
         mean = self.mean([local])[0]  # NaN and infinity of one rank are everybody's
         return not (math.isfinite(mean) and mean <= most)
-
-    def _plain_norm(self) -> Tensor | None:
-        """Return the norm where DeepSpeed keeps none: without ZeRO and in fp32, gradients are plain ones."""
-        if self._stage:
-            return None
-        gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
-        return nn.utils.get_total_norm(gradients)
 
     @torch.no_grad()
     def validate(self, batch: Batch) -> dict[str, float]:
@@ -125,7 +166,11 @@ class DeepSpeedEngine(TrainingEngine):
         placed = to_device(batch, self._engine.device)
         if self._options.precision == "fp32":
             return placed
-        return {k: v.bfloat16() if v.is_floating_point() else v for k, v in placed.items()}
+        dtype = torch.bfloat16 if self._options.precision == "bf16" else torch.float16
+        return {
+            name: tensor.to(dtype) if tensor.is_floating_point() and name not in EXACT else tensor
+            for name, tensor in placed.items()
+        }
 
     def weights(self) -> dict[str, Tensor]:
         """See :class:`TrainingEngine`."""
@@ -160,6 +205,8 @@ class DeepSpeedEngine(TrainingEngine):
 
     def mean(self, values: list[float]) -> list[float]:
         """See :class:`TrainingEngine`."""
+        if self.world_size == 1:
+            return values
         tensor = torch.tensor(values, dtype=torch.float64, device=self._engine.device)
         torch.distributed.all_reduce(tensor)
         return [float(value) for value in tensor / self.world_size]
@@ -168,53 +215,3 @@ class DeepSpeedEngine(TrainingEngine):
         """See :class:`TrainingEngine`."""
         if hasattr(self, "_engine"):
             self._engine.destroy()
-
-
-def import_deepspeed() -> Any:  # noqa: ANN401 - deepspeed is untyped
-    """Import DeepSpeed quietly.
-
-    Raises:
-        ConfigError: when it is not installed or does not import.
-    """
-    os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # Deprecations inside DeepSpeed and what it imports are not the user's business.
-            warnings.simplefilter("ignore")
-            import deepspeed
-    except ImportError as error:
-        raise ConfigError(
-            f"engine 'deepspeed' cannot be used: {error}; use engine.name=torch or install deepspeed (Linux)"
-        ) from error
-    for name in ("DeepSpeed", "deepspeed"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return deepspeed
-
-
-def _join(deepspeed: Any) -> None:  # noqa: ANN401 - deepspeed is untyped
-    single = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    if single:
-        alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-        for name, value in alone.items():
-            os.environ.setdefault(name, value)
-        os.environ.setdefault("MASTER_PORT", str(_free_port()))
-    if single or not (shutil.which("g++") and shutil.which("ninja")):
-        # The shared-memory all-reduce is compiled at first use (45 s, needs g++ and ninja). One rank has
-        # nobody to reduce with, and ranks without a compiler do as well through gloo.
-        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    deepspeed.init_distributed(dist_backend=backend, verbose=False)
-    # DeepSpeed keeps handles to its groups for as long as the process lives, so that is how long they live.
-    atexit.register(_leave)
-
-
-def _leave() -> None:
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,6 +17,8 @@ from marketgpt_training.engines import adam_state
 from marketgpt_training.weight_average import WeightAverage, trainable
 
 ZERO_3 = 3
+# What a dynamic loss scale knows, in DeepSpeed's names.
+_SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
 
 
 class DeepSpeedState:
@@ -42,9 +44,20 @@ class DeepSpeedState:
         optimizer: torch.optim.Optimizer = self._engine.basic_optimizer
         return optimizer
 
+    @property
+    def scaler(self) -> Any:  # noqa: ANN401 - see above
+        """What scales the loss in fp16, and finds the scale itself; None elsewhere."""
+        scaler = getattr(self._engine.optimizer, "loss_scaler", None)
+        return scaler if getattr(scaler, "dynamic", False) else None
+
     def save(self, rank: int, world_size: int) -> dict[str, Tensor]:
         """Return a rank's part; see :meth:`marketgpt_training.base.TrainingEngine.state`."""
-        tensors: dict[str, Tensor] = adam_state.scalars(self._adam, self._average) if rank == 0 else {}
+        tensors: dict[str, Tensor] = {}
+        if rank == 0:
+            tensors = adam_state.scalars(self._adam, self._average)
+            if self.scaler is not None:
+                known = {name: getattr(self.scaler, name) for name in _SCALER}
+                tensors |= {f"loss_scale/{name}": torch.tensor(float(one)) for name, one in known.items()}
         for number, (name, parameter) in enumerate(self._named):
             whole = self._whole(parameter) | self._whole_average(name, parameter)  # all ranks take part
             if number % world_size == rank:  # ranks take turns to write
@@ -74,6 +87,10 @@ class DeepSpeedState:
             self._load_slices(saved)
         else:
             adam_state.load_whole(self._engine.module, self._adam, saved)
+        # Begun in another precision, a run finds its scale anew.
+        for name in _SCALER if self.scaler is not None else ():
+            if (key := f"loss_scale/{name}") in saved:
+                setattr(self.scaler, name, type(getattr(self.scaler, name))(saved[key].item()))
         parameters: dict[str, Any] = dict(self._named)
         if self._stage == ZERO_3:
             adam_state.load_average(

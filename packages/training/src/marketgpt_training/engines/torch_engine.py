@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from marketgpt_core.config import Config as BaseConfig
-from marketgpt_core.errors import ConfigError
 from marketgpt_training.base import Batch, TrainingEngine, split_batch, weight_decay_groups
 from marketgpt_training.config import OptimConfig
 from marketgpt_training.engines import adam_state
+from marketgpt_training.engines.devices import Device, usable_device
 from marketgpt_training.weight_average import WeightAverage, trainable
 
 
@@ -28,19 +27,11 @@ class TorchEngine(TrainingEngine):
     class Config(BaseConfig):
         """Options of the plain engine."""
 
-        device: Literal["auto", "cpu", "cuda"] = Field(
-            default="auto", description="auto: cuda if there is one"
-        )
+        device: Device = Field(default="auto", description="auto: cuda if there is one")
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        wanted = config.device
-        if wanted == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(
-                "engine option device='cuda', but torch finds no CUDA device; allowed here: cpu"
-            )
-        cuda = torch.cuda.is_available() and wanted != "cpu"
-        self._device = torch.device("cuda" if cuda else "cpu")
+        self._device = usable_device(config.device)
 
     def prepare(
         self, module: nn.Module, optim: OptimConfig, *, batch_size: int, micro_batch_size: int | None = None
