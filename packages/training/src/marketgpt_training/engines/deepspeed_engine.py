@@ -125,12 +125,13 @@ class DeepSpeedEngine(TrainingEngine):
             self._engine.backward(losses["loss"])
             norm = self._clipped() if not self._stage and len(parts) == self._parts else math.nan
             self._engine.step()
+        is_applied = self._engine.was_step_applied()
+        if self._stage and is_applied:
+            norm = float(self._engine.get_global_grad_norm())
         metrics = {**mean_of(parts), "grad_norm": norm}
-        if self._stage:
-            metrics["grad_norm"] = float(self._engine.get_global_grad_norm())
         if scale is not None:
             metrics["loss_scale"] = scale
-        if not (self._engine.was_step_applied() and math.isfinite(metrics["grad_norm"])):
+        if not (is_applied and math.isfinite(norm)):
             return {**metrics, "grad_norm": math.nan, self._reason(scale): 1.0}
         self._average.update()
         return metrics
@@ -147,7 +148,7 @@ class DeepSpeedEngine(TrainingEngine):
 
     def _reason(self, scale: float | None) -> str:
         """Return why no step was done: a loss scaled too high is none to blame the batch for."""
-        return "skipped" if self._scaler is not None and scale > self._scaler.min_scale else "spoiled"
+        return "skipped" if scale is not None and scale > self._scaler.min_scale else "spoiled"
 
     def _is_spoiled(self, loss: Tensor, most: float) -> bool:
         """Return whether any rank's loss is not finite or, on average, too high."""
@@ -183,7 +184,7 @@ class DeepSpeedEngine(TrainingEngine):
 
     def _forget_gathered(self) -> None:
         if self._stage == ZERO_3:
-            self._engine.empty_partition_cache()
+            self._state.forget_gathered()
 
     def state(self) -> dict[str, Tensor]:
         """See :class:`TrainingEngine`."""

@@ -6,8 +6,7 @@ on a rank holds slices: they are put together a parameter at a time, by all rank
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -100,31 +99,26 @@ class DeepSpeedState:
             adam_state.load_average(self._average, saved)
 
     def _load_slices(self, saved: Mapping[str, Tensor]) -> None:
-        from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
-
-        step = adam_state.saved_step(saved)
         for name, parameter in self._named:
-            weight = saved[f"weight/{name}"].to(self._engine.device)
-            with self._gathered(parameter):
-                parameter.data.copy_(weight)
-            safe_set_full_fp32_param(parameter, weight)
-            for moment in adam_state.MOMENTS:
-                key = f"{moment}/{name}"
-                value = saved[key].to(self._engine.device) if key in saved else torch.zeros_like(weight)
-                safe_set_full_optimizer_state(parameter, value, moment)
+            weight = saved[f"weight/{name}"]
+            moments = {
+                moment: saved.get(f"{moment}/{name}", torch.zeros_like(weight))
+                for moment in adam_state.MOMENTS
+            }
+            if self._stage == ZERO_3:
+                _set_slices(parameter, weight, moments)
+            else:
+                _set_whole(parameter, weight.to(parameter.device), moments)
+        if self._stage == ZERO_3:
+            self.forget_gathered()
+        step = adam_state.saved_step(saved)
         for weight, state in self._adam.state.items():
             state["step"] = adam_state.step_tensor(step, weight)
 
-    @contextmanager
-    def _gathered(self, parameter: nn.Parameter) -> Iterator[None]:
-        """Hold a parameter whole, and hand what it was set to back to the ranks' slices."""
-        if self._stage < ZERO_3:
-            yield
-            return
-        from deepspeed import zero
-
-        with zero.GatheredParameters([parameter], modifier_rank=0):
-            yield
+    def forget_gathered(self) -> None:
+        """Have whole parameters put together anew from the ranks' slices, which were changed."""
+        # The engine's own method of the name collects garbage, too: half a second each.
+        self._engine.optimizer.empty_partition_cache()
 
     def _make_moments(self) -> None:
         """Have AdamW's moments made before the first step, which is when it would make them itself.
@@ -168,3 +162,27 @@ def slice_of(whole: Tensor, parameter: Any) -> Tensor:  # noqa: ANN401 - DeepSpe
     piece = whole.flatten()[first : first + size]
     mine[: piece.numel()] = piece
     return mine
+
+
+def _set_whole(parameter: Any, weight: Tensor, moments: Mapping[str, Tensor]) -> None:  # noqa: ANN401 - see above
+    """Set a parameter of ZeRO 1 or 2 and what the optimizer has of it in slices."""
+    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+    parameter.data.copy_(weight)
+    safe_set_full_fp32_param(parameter, weight)
+    for moment, value in moments.items():
+        safe_set_full_optimizer_state(parameter, value.to(weight.device), moment)
+
+
+def _set_slices(parameter: Any, weight: Tensor, moments: Mapping[str, Tensor]) -> None:  # noqa: ANN401 - see above
+    """Set this rank's slices of a parameter of ZeRO 3.
+
+    DeepSpeed's setters of whole parameters fail where ranks do not divide a parameter's size.
+    """
+    from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
+
+    mine = slice_of(weight, parameter)
+    parameter.ds_tensor.copy_(mine)
+    safe_set_local_fp32_param(parameter, mine)
+    for moment, value in moments.items():
+        safe_set_local_optimizer_state(parameter, slice_of(value, parameter), moment)
