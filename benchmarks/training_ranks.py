@@ -71,7 +71,7 @@ def worker(arguments: argparse.Namespace) -> None:
     if rank == 0:
         pairs = zip(marks[_WARMUP - 1 :], marks[_WARMUP:], strict=False)
         steps = [(wall - wall_0, cpu - cpu_0) for (wall_0, cpu_0), (wall, cpu) in pairs]
-        sys.stdout.write(json.dumps({"steps": steps}) + "\n")
+        sys.stdout.write(json.dumps({"steps": steps, "context": prepared.train.context}) + "\n")
 
 
 def started(arguments: argparse.Namespace, batch: int, environment: dict[str, str], core: int) -> Any:  # noqa: ANN401
@@ -91,7 +91,7 @@ def started(arguments: argparse.Namespace, batch: int, environment: dict[str, st
 
 
 def measured(arm: str, arguments: argparse.Namespace) -> tuple[float, float]:
-    """Return an arm's windows a second: by the clock, and if its processes never waited."""
+    """Return an arm's candles a second: by the clock, and if its processes never waited."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     with tempfile.TemporaryDirectory() as folder:
         if arm == "one":
@@ -107,12 +107,16 @@ def measured(arm: str, arguments: argparse.Namespace) -> tuple[float, float]:
     if any(one.returncode for one in running):
         raise SystemExit("\n".join(errors[-2_000:] for _, errors in said))
     lines = [line for out, _ in said for line in out.splitlines() if line.startswith('{"steps"')]
+    reports = [json.loads(line) for line in lines]
     # Of two ranks the first one reports, for both; each does half of the windows.
-    share, times = arguments.batch / len(running), len(running) / len(lines)
-    medians = [
-        [statistics.median(one) for one in zip(*json.loads(line)["steps"], strict=True)] for line in lines
-    ]
-    wall, cpu = (times * sum(share / one[kind] for one in medians) for kind in (0, 1))
+    share, times = arguments.batch / len(running), len(running) / len(reports)
+    wall, cpu = (
+        times
+        * sum(
+            share * one["context"] / statistics.median(step[kind] for step in one["steps"]) for one in reports
+        )
+        for kind in (0, 1)
+    )
     return wall, cpu
 
 
@@ -144,7 +148,8 @@ def main() -> int:
     rows: list[dict[str, float]] = []
     for _ in range(arguments.repeats):
         speeds = {arm: measured(arm, arguments) for arm in arguments.arms}
-        row = {f"{arm}_windows_s": round(wall, 3) for arm, (wall, _) in speeds.items()}
+        row = {f"{arm}_candles_s": round(wall, 1) for arm, (wall, _) in speeds.items()}
+        row |= {f"{arm}_candles_cpu_s": round(cpu, 1) for arm, (_, cpu) in speeds.items()}
         for arm in set(arguments.arms) - {"one"}:
             wall, cpu = (ours / one for ours, one in zip(speeds[arm], speeds["one"], strict=True))
             row |= {arm: round(wall, 3), f"{arm}_by_cpu": round(cpu, 3)}
