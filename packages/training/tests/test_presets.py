@@ -109,3 +109,8 @@ def _spec():
     from marketgpt_models.testing_examples import example_spec
 
     return example_spec((1, 5))
+
+
+def test_options_of_the_usual_engine_need_no_name():
+    config = preset("demo", ("engine.options.zero_stage=3",))
+    assert (config.engine.name, config.engine.options) == ("deepspeed", {"zero_stage": 3})

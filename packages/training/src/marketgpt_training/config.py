@@ -53,6 +53,12 @@ class ModelConfig(ComponentConfig):
         } | self.options
 
 
+class EngineConfig(ComponentConfig):
+    """An engine by name: options may be given for the usual one without naming it."""
+
+    name: str = "deepspeed"
+
+
 class DataConfig(Config):
     """Which candles."""
 
@@ -222,7 +228,7 @@ class TrainConfig(Config):
     split: SplitConfig
     tokenizer: ComponentConfig = ComponentConfig(name="ohlc")
     model: ModelConfig = ModelConfig()
-    engine: ComponentConfig = ComponentConfig(name="deepspeed")
+    engine: EngineConfig = EngineConfig()
     optim: OptimConfig = OptimConfig()
     loop: LoopConfig = LoopConfig()
     disturb: DisturbConfig = DisturbConfig()
