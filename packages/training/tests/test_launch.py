@@ -18,7 +18,7 @@ from marketgpt_core.testing import make_candles
 from marketgpt_data_sources.writing import write_parquet
 from marketgpt_training import launch as launching
 from marketgpt_training.checkpoints import CheckpointStore
-from marketgpt_training.launch import launch
+from marketgpt_training.launch import Here, launch
 
 OVERRIDES = (
     "data.symbols=[]",
@@ -130,7 +130,7 @@ def test_a_rank_that_fails_is_one_error_and_leaves_no_run(make_config, tmp_path,
     with pytest.raises(
         RunError, match=r"training failed: the deepspeed launcher ended with status \d+; see above"
     ):
-        launch(config, tmp_path / "run", processes=2)
+        launch(config, tmp_path / "run", Here(2))
     assert "no/such/folder" in capfd.readouterr().err
     assert not (tmp_path / "run" / "manifest.json").exists()
 
@@ -138,7 +138,7 @@ def test_a_rank_that_fails_is_one_error_and_leaves_no_run(make_config, tmp_path,
 def test_a_folder_with_a_run_is_left_alone(make_config, tmp_path):
     (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
     with pytest.raises(RunError, match="already holds a finished run"):
-        launch(make_config(), tmp_path, processes=2)
+        launch(make_config(), tmp_path, Here(2))
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
@@ -147,13 +147,13 @@ def test_a_missing_launcher_is_named(make_config, tmp_path, monkeypatch):
     with pytest.raises(
         RunError, match=r"--processes needs the deepspeed launcher, which is not at .*bin/deepspeed"
     ):
-        launch(make_config(), tmp_path / "run", processes=2)
+        launch(make_config(), tmp_path / "run", Here(2))
 
 
 def test_the_command_carries_the_number_of_ranks_and_the_whole_path(make_config, tmp_path, monkeypatch):
     asked = []
 
-    def started(command):
+    def started(command, env):
         asked.append(command)
         return Popen([sys.executable, "-c", ""])
 
@@ -161,8 +161,8 @@ def test_the_command_carries_the_number_of_ranks_and_the_whole_path(make_config,
     monkeypatch.setattr(launching.subprocess, "Popen", started)
     monkeypatch.setattr(Path, "exists", lambda self: self.name == "deepspeed" or self.is_file())
     monkeypatch.chdir(tmp_path)
-    launch(make_config("seed=5"), Path("run"), processes=3)
+    launch(make_config("seed=5"), Path("run"), Here(4))
     (command,) = asked
-    assert command[2:4] == ["--num_accelerators", "3"]
+    assert command[2:4] == ["--num_accelerators", "4"]
     assert command[-2:] == ["marketgpt_training.worker", str(tmp_path / "run")]
     assert "seed = 5" in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")

@@ -65,6 +65,10 @@ class _Train(click.Command):
 @click.option("--preset", "name", required=True, help="Preset, for example demo.")
 @click.option("--source", help="Replace the preset's source: name or name:location.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks here.")
+@click.option(
+    "--launcher", type=click.Choice(("auto", "here", "srun")), default="auto", show_default=True,
+    help="Who starts ranks. auto: srun in a Slurm job, a rank for each task.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from run_dir's newest checkpoint, if it has one.")
 @click.option("--evaluate/--no-evaluate", "do_evaluate", default=True, help="Evaluate on the test part.")
 @json_option
@@ -74,6 +78,7 @@ def train(
     name: str,
     source: str | None,
     processes: int,
+    launcher: str,
     resume: bool,
     do_evaluate: bool,
     as_json: bool,
@@ -91,8 +96,9 @@ def train(
     config = preset(name, (*((f"data.source={source}",) if source else ()), *rest))
     folder = folder or Path("runs") / f"{name}_{SystemClock().now():%Y%m%d_%H%M%S}"
     train_and_evaluate(
-        config, folder, processes=processes, resume=resume, do_evaluate=do_evaluate, as_json=as_json
-    )
+        config, folder, processes=processes, launcher=launcher, resume=resume, do_evaluate=do_evaluate,
+        as_json=as_json,
+    )  # fmt: skip
 
 
 def run_dir_of(overrides: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
@@ -110,19 +116,23 @@ def train_and_evaluate(
     do_evaluate: bool,
     as_json: bool,
     quiet: bool = False,
+    launcher: str = "auto",
     on_trained: Callable[[], None] = lambda: None,
 ) -> None:
     """Do what ``train`` and ``finetune`` do once they know the configuration; a stop ends the process."""
     from marketgpt_core.run import MANIFEST, Run
     from marketgpt_training.evaluation import RESULTS_FILE
     from marketgpt_training.interruption import EXIT_STATUS, TrainingInterrupted
-    from marketgpt_training.launch import launch
-    from marketgpt_training.pipeline import train as train_here
+    from marketgpt_training.launch import choose_launcher, launch
 
     try:
-        if processes > 1 and not (resume and (folder / MANIFEST).exists()):
-            launch(config, folder, processes=processes, resume=resume)
+        ranks = choose_launcher(launcher, processes=processes)
+        if ranks and not (resume and (folder / MANIFEST).exists()):
+            launch(config, folder, ranks, resume=resume)
         else:
+            # Here, since a process that only starts ranks needs no torch.
+            from marketgpt_training.pipeline import train as train_here
+
             train_here(config, folder, resume=resume)
     except TrainingInterrupted as interrupted:
         progress_console().print(str(interrupted), highlight=False)

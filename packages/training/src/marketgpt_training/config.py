@@ -156,6 +156,17 @@ class LoopConfig(Config):
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0: torch's own choice")
     patience_epochs: int = Field(default=3, ge=1, description="stop after so many without improvement")
 
+    def check_processes(self, processes: int) -> None:
+        """Raise ConfigError when the global batch cannot be divided among so many."""
+        size, micro = self.batch_size, self.micro_batch_size
+        if size % processes:
+            raise ConfigError(f"loop.batch_size {size} is not a multiple of {processes} processes")
+        if micro and size // processes % micro:
+            raise ConfigError(
+                f"loop.micro_batch_size {micro} does not divide {size // processes}, one process's share of "
+                f"loop.batch_size {size}"
+            )
+
 
 class CheckpointConfig(Config):
     """What is kept of a training that may be cut short."""

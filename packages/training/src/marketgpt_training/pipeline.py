@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -54,7 +55,13 @@ def fit(
     )
     try:
         world = engine.world_size
-        _check_batch(config, world)
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+        if started != world:
+            raise ConfigError(
+                f"{started} processes were started, and engine {config.engine.name!r} is of {world}: use "
+                "engine.name=deepspeed, or one process"
+            )
+        config.loop.check_processes(world)
         if resume and not engine.resumable:
             raise ConfigError(f"engine {config.engine.name!r} keeps no checkpoints: it cannot be resumed")
         if config.loop.threads:
@@ -111,17 +118,6 @@ def _set_up(module: torch.nn.Module, config: TrainConfig) -> None:
         module.recompute = True  # type: ignore[assignment]
     if config.loop.compile:
         module.compile()
-
-
-def _check_batch(config: TrainConfig, world: int) -> None:
-    size, micro = config.loop.batch_size, config.loop.micro_batch_size
-    if size % world:
-        raise ConfigError(f"loop.batch_size {size} is not a multiple of {world} processes")
-    if micro and size // world % micro:
-        raise ConfigError(
-            f"loop.micro_batch_size {micro} does not divide {size // world}, one process's share of "
-            f"loop.batch_size {size}"
-        )
 
 
 def _fits(prepared: Prepared, module: torch.nn.Module) -> dict[str, object]:

@@ -79,9 +79,12 @@ def join_ranks(deepspeed: Any, device: torch.device) -> None:  # noqa: ANN401 - 
         for name, value in alone.items():
             os.environ.setdefault(name, value)
         os.environ.setdefault("MASTER_PORT", str(_free_port()))
-    if single or not (shutil.which("g++") and shutil.which("ninja")):
+    # DeepSpeed's launcher says how many ranks are on this machine, srun does not.
+    side_by_side = os.environ.get("LOCAL_SIZE") == os.environ["WORLD_SIZE"]
+    if single or not (side_by_side and shutil.which("g++") and shutil.which("ninja")):
         # The shared-memory all-reduce is compiled at first use (45 s, needs g++ and ninja). One rank has
-        # nobody to reduce with, and ranks without a compiler do as well through gloo.
+        # nobody to reduce with, ranks of several machines share no memory, and ranks without a compiler do as
+        # well through gloo.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed(dist_backend=backend, verbose=False)
