@@ -19,17 +19,25 @@ job_says() { # FIELD: what Slurm says of this job, for example JobState
   scontrol --oneliner show job "$(this_job)" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -n 1 || true
 }
 
+hear() { # SIGNAL
+  warned=1 heard=1
+  echo "warned by $1"
+  pass_on
+}
+# USR1 for both: srun hands it on to its tasks, and would kill them when it gets TERM.
+pass_on() { [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null || true; }
+
 # Run a command; hand signals on to it; put the job back into the queue when it stopped with a checkpoint.
 run_and_requeue() { # COMMAND...
   local status=0
-  warned='' heard=''
+  warned='' heard='' child=''
+  trap 'hear USR1' USR1
+  trap 'hear TERM' TERM
   echo "$(date '+%F %T') job $(this_job) on ${SLURM_JOB_NODELIST:-$HOSTNAME}, start $((${SLURM_RESTART_COUNT:-0} + 1)): $*"
   # bash hears a signal only while it waits for a child in the background.
   "$@" &
-  local child=$!
-  # USR1 for both: srun hands it on to its tasks, and would kill them when it gets TERM.
-  trap 'warned=1 heard=1; echo "warned by USR1"; kill -USR1 '"$child"' 2>/dev/null || true' USR1
-  trap 'warned=1 heard=1; echo "warned by TERM"; kill -USR1 '"$child"' 2>/dev/null || true' TERM
+  child=$!
+  [ -z "$warned" ] || pass_on
   wait "$child" || status=$?
   # A signal ends the wait, not the child.
   while [ -n "$heard" ]; do
