@@ -17,6 +17,7 @@ import pytest
 
 from marketgpt_core.run import Run
 from marketgpt_training.checkpoints import CheckpointStore
+from marketgpt_training.meter import MACHINE_METRICS
 from marketgpt_training.slurm.srun import RANK
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(600)]
@@ -133,10 +134,10 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 
 
 def curve(run: Path) -> list[dict]:
-    """Every number of every step and epoch, but for how fast it went."""
+    """Every number of every step and epoch, but for what the machine did."""
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     rows = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [{name: value for name, value in row.items() if name != "candles_per_s"} for row in rows]
+    return [{name: value for name, value in row.items() if name not in MACHINE_METRICS} for row in rows]
 
 
 @pytest.fixture(scope="module")
