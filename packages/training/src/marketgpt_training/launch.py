@@ -18,6 +18,7 @@ from marketgpt_core.files import write_text
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.interruption import EXIT_STATUS, StopRequest, TrainingInterrupted, listening
 from marketgpt_training.loading import with_symbols
+from marketgpt_training.ports import free_port
 from marketgpt_training.resume import CONFIG_FILE, claim_run
 from marketgpt_training.slurm.srun import Srun
 
@@ -63,8 +64,10 @@ class Here:
         launcher = Path(python).with_name("deepspeed")
         if not launcher.exists():
             raise RunError(f"--processes needs the deepspeed launcher, which is not at {launcher}")
+        # DeepSpeed's own port is always the same: two trainings on a machine would meet each other.
         return [
-            python, str(launcher), "--num_accelerators", str(self.ranks), "--module", WORKER, *arguments,
+            python, str(launcher), "--num_accelerators", str(self.ranks), "--master_port", str(free_port()),
+            "--module", WORKER, *arguments,
         ]  # fmt: skip
 
     def environment(self) -> dict[str, str]:

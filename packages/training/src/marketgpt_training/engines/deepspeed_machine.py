@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import shutil
-import socket
 import warnings
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 
 from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_training.engines.deepspeed_config import Precision
+from marketgpt_training.ports import free_port
 
 
 def import_deepspeed(device: str | None = None) -> Any:  # noqa: ANN401 - deepspeed is untyped
@@ -78,7 +78,7 @@ def join_ranks(deepspeed: Any, device: torch.device) -> None:  # noqa: ANN401 - 
         alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
         for name, value in alone.items():
             os.environ.setdefault(name, value)
-        os.environ.setdefault("MASTER_PORT", str(_free_port()))
+        os.environ.setdefault("MASTER_PORT", str(free_port()))
     # DeepSpeed's launcher says how many ranks are on this machine, srun does not.
     side_by_side = os.environ.get("LOCAL_SIZE") == os.environ["WORLD_SIZE"]
     if single or not (side_by_side and shutil.which("g++") and shutil.which("ninja")):
@@ -118,9 +118,3 @@ def _check_backend(backend: str) -> None:
 def _leave() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -133,9 +133,7 @@ def _parametrize(owner: nn.Module, name: str, by: nn.Module) -> None:
 
 def _freeze(owner: nn.Module, name: str) -> None:
     parameter = owner.get_parameter(name)
-    # A recurrent layer keeps further references, which must not ask for gradients either.
+    # A recurrent layer keeps further references to it, which must not ask for gradients either.
     parameter.requires_grad_(False)
-    if isinstance(owner, nn.RNNBase):
-        return
     delattr(owner, name)
     owner.register_buffer(name, parameter.detach())
