@@ -78,7 +78,8 @@ def test_ranks_not_found_are_named(monkeypatch):
         def init_distributed(**_):
             raise torch.distributed.DistNetworkError("The client socket has timed out\nwith a trace")
 
-    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "n1"), ("MASTER_PORT", "29500")):
+    said = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_SIZE": "2", "MASTER_ADDR": "n1", "MASTER_PORT": "29500"}
+    for name, value in said.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(deepspeed_machine.shutil, "which", lambda name: name)
     with pytest.raises(

@@ -72,8 +72,8 @@ class _Status:
         pace = self._pace
         self.values |= {
             "eta_s": None if pace.eta_s is None else round(pace.eta_s, 1),
-            "spent_s": round(self._earlier_s + pace.here_s, 1),
-            "training_s": round(pace.training_s, 1),
+            "spent_s": round(self._earlier_s + pace.here_s, 3),
+            "training_s": round(pace.training_s, 3),
         }
         if self.values["state"] == TRAINED:
             self.values["eta_s"] = 0.0

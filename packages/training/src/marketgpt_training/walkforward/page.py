@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,28 +114,22 @@ def fold_rows(comparison: Comparison) -> Rows:
 
 
 def consistency_rows(comparison: Comparison) -> Rows:
-    """Return CRPS over GARCH-t by horizon and fold, pooled, and whether folds differ beyond chance."""
-    folds = comparison["folds"]
-    rows = [
-        [
-            "bars",
-            *(f"fold {one['fold']}" for one in folds),
-            "pooled",
-            "90% interval",
-            "better in",
-            "Q's p",
-            "I²",
-        ]
+    """Return CRPS over GARCH-t by fold and horizon, pooled, and whether folds differ beyond chance."""
+    together = comparison["consistency"]
+    rows = [["fold", *(f"{horizon} bars" for horizon in together)]]
+    rows += [
+        [str(fold["fold"]), *(starred(fold["crps"][horizon]) for horizon in together)]
+        for fold in comparison["folds"]
     ]
-    for horizon, one in comparison["consistency"].items():
-        ratios = [starred(fold["crps"][horizon]) for fold in folds]
-        rows.append(
-            [
-                horizon, *ratios, starred(one), f"{one['low']:.3f} to {one['high']:.3f}",
-                f"{one['better_folds']} of {one['folds']}", f"{one['q_p']:.2f}", f"{one['i_squared']:.0%}",
-            ]
-        )  # fmt: skip
-    return rows
+    summary: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "pooled": starred,
+        "90% from": lambda one: f"{one['low']:.4f}",
+        "to": lambda one: f"{one['high']:.4f}",
+        "better in": lambda one: f"{one['better_folds']} of {one['folds']}",
+        "Q's p": lambda one: f"{one['q_p']:.3f}",
+        "I squared": lambda one: f"{one['i_squared']:.0%}",
+    }
+    return [*rows, *([name, *(said(one) for one in together.values())] for name, said in summary.items())]
 
 
 def loss_rows(comparison: Comparison) -> Rows:
