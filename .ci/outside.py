@@ -17,7 +17,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-SOURCE, NETWORK, STRATEGY, MODEL, BROKEN = "sqlite", "ccxt", "consensus", "tcn", "broken"
+SOURCE, NETWORK, STRATEGY, MODEL, BROKEN = "sqlite", "ccxt", "unanimous", "tcn", "broken"
 BROKEN_DISTRIBUTION = "marketgpt-broken"
 REASON = "ModuleNotFoundError: No module named 'marketgpt_module_that_does_not_exist'"
 USER_ERROR = 2
@@ -225,7 +225,7 @@ def check_conformance() -> None:
         done = marketgpt("plugins", "check", name)
         assert " passed" in done.stdout, done.stdout
         assert "failed" not in done.stdout, done.stdout
-    one_line_error(marketgpt("plugins", "check", "consensu", expect=USER_ERROR), "did you mean 'consensus'")
+    one_line_error(marketgpt("plugins", "check", "unanimou", expect=USER_ERROR), "did you mean 'unanimous'")
 
 
 def check_switches() -> None:

@@ -24,7 +24,7 @@ def test_the_readme_prints_what_it_says(tmp_path, monkeypatch, capsys):
 
 
 @in_a_checkout
-@pytest.mark.parametrize("name", ["plugin.py", "consensus.py"])
+@pytest.mark.parametrize("name", ["plugin.py", "unanimous.py"])
 def test_listings_are_the_files(name):
     source = (EXAMPLE / "src/marketgpt_example_strategy" / name).read_text(encoding="utf-8")
     assert f"```python\n{source}```" in PAGE.read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ from marketgpt_core.conformance import conformance_class
 from marketgpt_core.errors import PluginError
 from marketgpt_core.plugins import registry
 from marketgpt_signals.registry import strategies
+from marketgpt_signals.rules.threshold import ProbabilityThreshold
 from marketgpt_signals.testing import SignalStrategyConformance
-from marketgpt_signals.threshold import ProbabilityThreshold
 
 
 def test_the_core_finds_the_registry_and_its_suite():

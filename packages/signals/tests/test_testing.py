@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from marketgpt_core.signal import Side
+from marketgpt_signals.rules.threshold import ProbabilityThreshold
 from marketgpt_signals.testing import SignalStrategyConformance
-from marketgpt_signals.threshold import ProbabilityThreshold
 
 
 class Peeking(ProbabilityThreshold):

@@ -15,6 +15,7 @@ from scipy.stats import norm
 from marketgpt_core.candles import as_of_index
 from marketgpt_core.config import apply_overrides, load_config
 from marketgpt_core.forecast import QUANTILE_LEVELS, Forecast
+from marketgpt_core.lookahead import LeakError, assert_no_lookahead
 from marketgpt_core.plugins import registry
 from marketgpt_core.testing import make_candles
 from marketgpt_models.covariates import Covariates
@@ -24,7 +25,7 @@ from marketgpt_models.testing import example_spec
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.dataset import WindowDataset
 from marketgpt_training.evaluation.evaluate import evaluate
-from marketgpt_training.evaluation.leaks import LeakError, assert_no_lookahead, suspicions
+from marketgpt_training.evaluation.leaks import suspicions
 from marketgpt_training.pipeline import train
 from marketgpt_training.preparation import prepare
 
@@ -176,7 +177,7 @@ def test_normalisation_and_features_are_causal(walk):
     border = np.datetime64("2018-06-01", "ns")
     tokenizer = registry("tokenizer").create("ohlc").fit(walk.between(None, "2017-01-01"))
     from marketgpt_core.alignment import Aligned
-    from marketgpt_training.evaluation.leaks import changed_after
+    from marketgpt_core.lookahead import changed_after
 
     wild = changed_after(walk, Aligned(walk), border, seed=0)
     for symbol, series in walk.items():

@@ -51,6 +51,8 @@ class Forecast:
         interval: Length of one bar.
         model_id: Identity of the model that made it.
         data_fingerprint: Identity of the candles it was made from.
+        caveats: length N, or none at all: what the model never saw of a pair (an asset, a market, bars of
+            another length), "" where all is familiar.
     """
 
     symbols: tuple[str, ...]
@@ -68,6 +70,7 @@ class Forecast:
     paths: NDArray[np.float64] | None = field(default=None, repr=False)
     path_highs: NDArray[np.float64] | None = field(default=None, repr=False)
     path_lows: NDArray[np.float64] | None = field(default=None, repr=False)
+    caveats: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n, h, q = len(self.symbols), len(self.horizons), len(self.levels)
@@ -76,6 +79,8 @@ class Forecast:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise DataError(f"forecast.{name} has shape {getattr(self, name).shape}, not {shape}")
+        if len(self.caveats) not in {0, n}:
+            raise DataError(f"forecast.caveats has {len(self.caveats)} lines for {n} pairs")
         if not np.isfinite(self.quantiles).all() or np.any(np.diff(self.quantiles, axis=-1) < 0):
             raise DataError("forecast.quantiles must be finite and not decrease with the level")
         if not ((self.p_up >= 0) & (self.p_up <= 1)).all():
@@ -95,6 +100,7 @@ class Forecast:
             paths=None if self.paths is None else self.paths[index],
             path_highs=None if self.path_highs is None else self.path_highs[index],
             path_lows=None if self.path_lows is None else self.path_lows[index],
+            caveats=tuple(self.caveats[i] for i in index) if self.caveats else (),
         )
 
     def of(self, symbol: str) -> Forecast:
@@ -177,8 +183,8 @@ class Forecast:
     def to_frame(self) -> pd.DataFrame:
         """Return one row per pair and horizon: symbol, as_of, horizon, p_up, epistemic, q001 ... q999.
 
-        ``aleatoric``, ``close``, ``interval``, ``model_id`` and ``data_fingerprint`` come last, so that
-        :meth:`from_frame` gives the forecast back (but for its paths).
+        ``aleatoric``, ``close``, ``interval``, ``model_id`` and ``data_fingerprint`` come last, and
+        ``caveat`` where there are any, so that :meth:`from_frame` gives all back but the paths.
         """
         from marketgpt_core.forecast_frame import forecast_to_frame
 

@@ -30,6 +30,8 @@ def forecast_to_frame(forecast: Forecast) -> pd.DataFrame:
     columns["aleatoric"] = forecast.aleatoric.ravel()
     columns["close"] = np.repeat(forecast.close, h)
     columns |= {name: str(getattr(forecast, name)) for name in _LABELS}
+    if forecast.caveats:
+        columns["caveat"] = np.repeat(np.array(forecast.caveats, dtype=object), h)
     return pd.DataFrame(columns)
 
 
@@ -61,5 +63,6 @@ def forecast_from_frame(frame: pd.DataFrame) -> Forecast:
         interval=Interval.parse(labels["interval"]),
         model_id=labels["model_id"],
         data_fingerprint=labels["data_fingerprint"],
+        caveats=tuple(str(one) for one in first["caveat"].fillna("")) if "caveat" in frame else (),
         **{name: frame[name].to_numpy(dtype=np.float64).reshape(n, h) for name in _SCALARS},
     )

@@ -52,12 +52,18 @@ def pooled(forecasts: Sequence[Forecast], *, model_id: str) -> Forecast:
         paths=_side_by_side([one.paths for one in forecasts]),
         path_highs=_side_by_side([one.path_highs for one in forecasts]),
         path_lows=_side_by_side([one.path_lows for one in forecasts]),
+        caveats=_all_caveats(forecasts),
     )
 
 
 def _side_by_side(paths: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
     kept = [one for one in paths if one is not None]
     return np.concatenate(kept, axis=1) if len(kept) == len(paths) else None
+
+
+def _all_caveats(forecasts: Sequence[Forecast]) -> tuple[str, ...]:
+    kept = [one.caveats for one in forecasts if one.caveats]
+    return tuple("; ".join(dict.fromkeys(filter(None, lines))) for lines in zip(*kept, strict=True))
 
 
 def _check_same(first: Forecast, other: Forecast) -> None:

@@ -62,6 +62,8 @@ class Signal:
         model_id: Identity of the model.
         data_fingerprint: Identity of the candles.
         reason: One sentence: why this side.
+        size: In [0, 1]: how much of the symbol's budget to hold; means nothing for FLAT. No part of the
+            identity: one signal says one size.
     """
 
     symbol: str
@@ -79,10 +81,11 @@ class Signal:
     model_id: str
     data_fingerprint: str
     reason: str = ""
+    size: float = 1.0
 
     def __post_init__(self) -> None:
         check_symbol(self.symbol)
-        for name in ("probability", "confidence"):
+        for name in ("probability", "confidence", "size"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise DataError(f"signal.{name} must lie in [0, 1], got {getattr(self, name)!r}")
         for name in ("as_of", "expires_at", "created_at"):

@@ -38,6 +38,32 @@ def caveats_of(spec: InputSpec, candles: Candles, symbols: Sequence[str] | None)
     return lines
 
 
+def row_caveats(spec: InputSpec, candles: Candles, symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return what the model never saw of each pair's symbol, "" where all is familiar.
+
+    Only what makes the forecast a guess about strangers; that the state of the market is unknown, training
+    has met. None at all when nothing is strange.
+
+    Args:
+        spec: What the model was trained on.
+        candles: What it is given.
+        symbols: length N: the symbol of each pair.
+    """
+
+    def strange(symbol: str) -> str:
+        found = []
+        if spec.assets and symbol not in spec.assets:
+            found.append(f"{symbol} was not in training, it is forecast as <unk>")
+        if spec.categories and str(candles[symbol].category) not in spec.categories:
+            found.append(f"no symbol of the market {candles[symbol].category} was in training")
+        if spec.interval and spec.interval != str(candles.interval):
+            found.append(f"the model was trained on {spec.interval} candles, not {candles.interval}")
+        return "; ".join(found)
+
+    told = {symbol: strange(symbol) for symbol in set(symbols)}
+    return tuple(told[symbol] for symbol in symbols) if any(told.values()) else ()
+
+
 def _few(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_SHOWN])
     return shown if len(names) <= _MOST_SHOWN else f"{shown}, ... ({len(names)} in all)"

@@ -25,7 +25,7 @@ from marketgpt_core.times import Moment, to_datetime64
 from marketgpt_core.tokens import Tokenizer, load_tokenizer
 from marketgpt_models.base import InputSpec
 from marketgpt_models.candle_law import CloseLaw, MoveGrid
-from marketgpt_models.caveats import caveats_of
+from marketgpt_models.caveats import caveats_of, row_caveats
 from marketgpt_models.checkpoint import check_fit, load_model, read_model_json
 from marketgpt_models.devices import device_of
 from marketgpt_models.ensemble import ENSEMBLE_JSON, EnsembleForecaster
@@ -235,6 +235,7 @@ class GPTForecaster:
             interval=candles.interval,
             model_id=self.model_id,
             data_fingerprint=known.fingerprint(),
+            caveats=row_caveats(self.spec, candles, [row.series.symbol for row in ordered]),
             **paths_of([one for one in kept if one is not None], order),
         )
         return self._recalibrated(made, [str(row.series.category) for row in ordered])

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
         backtest_weights,
         weights_from_signals,
     )
-    from marketgpt_signals.base import Decision, SignalStrategy, StrategyConfig
+    from marketgpt_signals.base import Decision, SignalStrategy, StrategyConfig, ViewStrategy
     from marketgpt_signals.costs import CostModel
     from marketgpt_signals.errors import LedgerError
+    from marketgpt_signals.known import View
     from marketgpt_signals.ledger import Event, Ledger
     from marketgpt_signals.registry import strategies
-    from marketgpt_signals.threshold import ProbabilityThreshold
+    from marketgpt_signals.rules.threshold import ProbabilityThreshold
 
 _HOME = {
     "BacktestConfig": "backtest",
@@ -34,9 +35,11 @@ _HOME = {
     "Event": "ledger",
     "Ledger": "ledger",
     "LedgerError": "errors",
-    "ProbabilityThreshold": "threshold",
+    "ProbabilityThreshold": "rules.threshold",
     "SignalStrategy": "base",
     "StrategyConfig": "base",
+    "View": "known",
+    "ViewStrategy": "base",
     "backtest_signals": "backtest",
     "backtest_weights": "backtest",
     "create_app": "api",
@@ -55,6 +58,8 @@ __all__ = [
     "ProbabilityThreshold",
     "SignalStrategy",
     "StrategyConfig",
+    "View",
+    "ViewStrategy",
     "backtest_signals",
     "backtest_weights",
     "create_app",

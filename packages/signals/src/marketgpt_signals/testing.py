@@ -17,14 +17,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
+from marketgpt_core.candles import PRICES, Candles
 from marketgpt_core.forecast import Forecast
 from marketgpt_core.signal import Side, Signal
-from marketgpt_core.testing import make_forecast
+from marketgpt_core.testing import make_candles, make_forecast
 from marketgpt_core.times import to_datetime
 from marketgpt_signals.base import SignalStrategy, price_bands
 
 CREATED_AT = datetime(2016, 2, 1, tzinfo=UTC)
+_SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "BTC-USD")
 _HORIZONS = (1, 5, 10, 21, 42)
 _AS_OF = ("2016-01-04", "2016-01-05", "2016-01-08", "2016-01-11", "2016-01-29")
 
@@ -39,7 +42,7 @@ def make_varied_forecast(horizons: Sequence[int] = _HORIZONS, *, seed: int = 0) 
         seed: Seed of numpy's generator.
     """
     rng = np.random.default_rng(seed)
-    plain = make_forecast(("AAA", "BBB", "BTC-USD"), as_of=_AS_OF, horizons=horizons, num_samples=400)
+    plain = make_forecast(_SYMBOLS, as_of=_AS_OF, horizons=horizons, num_samples=400)
     n = len(plain)
     scale = np.sqrt(plain.horizons)[None, :]
     shift = np.linspace(-0.03, 0.03, n)[rng.permutation(n)][:, None] * scale
@@ -57,9 +60,29 @@ def make_varied_forecast(horizons: Sequence[int] = _HORIZONS, *, seed: int = 0) 
     )
 
 
-def _poisoned(forecast: Forecast, spared: int) -> Forecast:
-    """Return the forecast with every row but one turned into nonsense."""
-    others = np.arange(len(forecast)) != spared
+def make_history(num_bars: int, *, seed: int = 0) -> Candles:
+    """Return candles of the symbols of :func:`make_varied_forecast`, from before its dates to after them.
+
+    Args:
+        num_bars: Candles of a symbol up to the first date, at least.
+        seed: Seed of numpy's generator.
+    """
+    start = str(np.busday_offset(_AS_OF[0], -num_bars))
+    return make_candles(_SYMBOLS, num_candles=num_bars + 60, start=start, seed=seed)
+
+
+def _changed_after(candles: Candles, as_of: np.datetime64) -> Candles:
+    """Return the candles with prices three times as high after a date."""
+    changed = []
+    for series in candles.values():
+        factor = np.where(series.time > as_of, 3.0, 1.0)
+        changed.append(replace(series, **{name: getattr(series, name) * factor for name in PRICES}))
+    return Candles(changed)
+
+
+def _poisoned(forecast: Forecast, spared: NDArray[np.bool_]) -> Forecast:
+    """Return the forecast with every row but those spared turned into nonsense."""
+    others = ~spared
     return replace(
         forecast,
         p_up=np.where(others[:, None], 1.0, forecast.p_up),
@@ -79,8 +102,13 @@ class SignalStrategyConformance:
         return make_varied_forecast(sorted(horizons) or _HORIZONS)
 
     @staticmethod
-    def _signals(implementation: SignalStrategy, forecast: Forecast) -> list[Signal]:
-        return implementation.signals(forecast, created_at=CREATED_AT)
+    def _signals(
+        implementation: SignalStrategy, forecast: Forecast, candles: Candles | None = None
+    ) -> list[Signal]:
+        if not implementation.history_bars:
+            return implementation.signals(forecast, created_at=CREATED_AT)
+        history = make_history(implementation.history_bars) if candles is None else candles
+        return implementation.signals(forecast, created_at=CREATED_AT, candles=history)
 
     def _of_row(self, implementation: SignalStrategy, forecast: Forecast, row: int) -> list[Signal]:
         """Return the signals of one row, made from the whole forecast, by horizon."""
@@ -152,13 +180,15 @@ class SignalStrategyConformance:
             assert expiries == sorted(expiries), said
 
     def test_other_rows_do_not_matter(self, implementation: SignalStrategy) -> None:
-        """A row's signals stay the same whatever the other rows hold."""
+        """A row's signals stay the same whatever other rows hold; a cross-section's own rows may matter."""
         forecast = self._forecast(implementation)
         for row in range(len(forecast)):
-            alone = self._signals(implementation, forecast.rows(np.array([row])))
-            alone.sort(key=lambda signal: signal.horizon_bars)
-            assert self._of_row(implementation, forecast, row) == alone
-            assert self._of_row(implementation, _poisoned(forecast, row), row) == alone
+            mine = np.arange(len(forecast)) == row
+            if implementation.cross_section:
+                mine = forecast.as_of == forecast.as_of[row]
+            known = self._of_row(implementation, forecast.rows(mine), int(mine[:row].sum()))
+            assert self._of_row(implementation, forecast, row) == known
+            assert self._of_row(implementation, _poisoned(forecast, mine), row) == known
 
     def test_order_of_rows_does_not_matter(self, implementation: SignalStrategy) -> None:
         """Forecasts come in any order."""
@@ -174,6 +204,44 @@ class SignalStrategyConformance:
             known = forecast.rows(forecast.as_of <= as_of)
             then = [signal for signal in everything if signal.as_of <= to_datetime(as_of)]
             assert set(self._signals(implementation, known)) == set(then)
+
+    def test_later_candles_do_not_matter(self, implementation: SignalStrategy) -> None:
+        """What was said by a date stays the same whatever the candles do afterwards."""
+        if not implementation.history_bars:
+            return
+        forecast = self._forecast(implementation)
+        everything = self._signals(implementation, forecast)
+        history = make_history(implementation.history_bars)
+        for as_of in np.unique(forecast.as_of):
+            then = {signal for signal in everything if signal.as_of <= to_datetime(as_of)}
+            known = forecast.rows(forecast.as_of <= as_of)
+            for candles in (history.until(as_of), _changed_after(history, as_of)):
+                assert set(self._signals(implementation, known, candles)) == then
+
+    def test_too_little_history_is_an_abstention(self, implementation: SignalStrategy) -> None:
+        """A strategy that reads candles says FLAT, and why, where they are missing or too few."""
+        if not implementation.history_bars:
+            return
+        forecast = self._forecast(implementation)
+        last = Candles(series.until(_AS_OF[-1])[-1:] for series in make_history(1).values())
+        for candles in (Candles([]), last):
+            for signal in self._signals(implementation, forecast, candles):
+                assert signal.side is Side.FLAT, signal
+                assert signal.reason.strip(), signal
+
+    def test_size_is_between_0_and_1(self, implementation: SignalStrategy) -> None:
+        """A fraction of the symbol's budget: nothing is levered."""
+        for signal in self._signals(implementation, self._forecast(implementation)):
+            assert 0.0 < signal.size <= 1.0, signal
+
+    def test_it_is_silent_where_the_model_does_not_know(self, implementation: SignalStrategy) -> None:
+        """An unknown epistemic spread, and an asset the model never saw, leave nothing to act on."""
+        plain = self._forecast(implementation)
+        unknown = replace(plain, epistemic=np.full_like(plain.epistemic, np.nan))
+        assert {signal.side for signal in self._signals(implementation, unknown)} == {Side.FLAT}
+        if not implementation.config.allow_caveats:
+            stranger = replace(plain, caveats=("never seen",) * len(plain))
+            assert {signal.side for signal in self._signals(implementation, stranger)} == {Side.FLAT}
 
     def test_same_forecast_same_signals(self, implementation: SignalStrategy) -> None:
         """It keeps no state and draws no lots."""

@@ -8,4 +8,4 @@ from marketgpt_core.plugins import hookimpl
 @hookimpl
 def marketgpt_signal_strategies() -> dict[str, str]:
     """Return our strategies by name."""
-    return {"consensus": "marketgpt_example_strategy.consensus:Consensus"}
+    return {"unanimous": "marketgpt_example_strategy.unanimous:Unanimous"}

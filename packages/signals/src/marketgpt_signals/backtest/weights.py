@@ -64,16 +64,16 @@ def price_grid(series: Sequence[CandleSeries]) -> Grid:
 def weights_from_signals(signals: Sequence[Signal], candles: Candles, *, horizon_bars: int) -> Plan:
     """Turn the signals of one horizon h into target weights by overlapping cohorts.
 
-    Every symbol has a budget of 1/A of the account and every signal 1/h of its symbol's budget: it opens
+    Every symbol has a budget of 1/A of the account and every signal at most 1/h of its symbol's: it opens
     a cohort that is bought at the next open and sold h opens later, whatever is said meanwhile
     (Jegadeesh and Titman, Returns to Buying Winners and Selling Losers, Journal of Finance 48, 1993,
     section I). The weight at bar t is therefore
 
-        w[t] = 1/A x 1/h x (side[t] + side[t - 1] + ... + side[t - h + 1]),
+        w[t] = 1/A x 1/h x (s[t] + s[t - 1] + ... + s[t - h + 1]),
 
-    side being +1, 0 or -1, bars the symbol's own. With a signal at every bar all alike the budget is
-    used in full; with rarer ones it is not, which the reported exposure shows. Nothing after bar t enters
-    w[t].
+    s being side (+1, 0 or -1) times the signal's size, bars the symbol's own. With a signal of size 1 at
+    every bar, all alike, the budget is used in full; with rarer ones it is not, which the reported exposure
+    shows. Nothing after bar t enters w[t].
 
     Args:
         signals: Signals; those of other horizons are ignored. At most one a symbol and as-of.
@@ -132,7 +132,7 @@ def _check(chosen: list[Signal], signals: Sequence[Signal], candles: Candles, ho
 def _cohorts(
     group: list[Signal], series: CandleSeries, horizon_bars: int
 ) -> tuple[NDArray[np.float64], list[Signal]]:
-    """Return the mean of the last h sides by own bar, shape (len(series),), and the signals used."""
+    """Return the mean of the last h sized sides by own bar, shape (len(series),), and the signals used."""
     sides, kept = np.zeros(len(series)), []
     for signal in group:
         as_of = to_datetime64(signal.as_of)
@@ -141,7 +141,7 @@ def _cohorts(
             continue
         if series.time[row] != as_of:
             raise DataError(f"{signal.symbol} has no candle at {iso(as_of)}, where a signal was made")
-        sides[row] = SIGN[signal.side]
+        sides[row] = SIGN[signal.side] * signal.size
         kept.append(signal)
     total = np.concatenate([np.zeros(horizon_bars), np.cumsum(sides)])
     return (total[horizon_bars:] - total[:-horizon_bars]) / horizon_bars, kept

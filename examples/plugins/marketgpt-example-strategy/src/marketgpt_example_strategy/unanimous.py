@@ -9,17 +9,17 @@ from marketgpt_core.signal import Side
 from marketgpt_signals.base import Decision, SignalStrategy, StrategyConfig
 
 
-class Consensus(SignalStrategy):
+class Unanimous(SignalStrategy):
     """LONG when P(up) exceeds a half by a margin at every horizon, SHORT when it falls short at every one.
 
     The median move at the horizon in question must also beat the costs. All horizons of a row were forecast
     at the same time, so looking across them is no look-ahead. Confidence is that of the least sure horizon.
     """
 
-    name = "consensus"
+    name = "unanimous"
 
     class Config(StrategyConfig):
-        """Options of :class:`Consensus`."""
+        """Options of :class:`Unanimous`."""
 
         margin: float = Field(default=0.02, gt=0, lt=0.5, description="distance of P(up) from a half")
         round_trip_cost_bps: float = Field(default=14.0, ge=0)

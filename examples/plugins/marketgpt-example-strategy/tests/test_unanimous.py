@@ -11,7 +11,7 @@ pytest.importorskip(
     reason="not installed: pip install ./examples/plugins/marketgpt-example-strategy",
 )
 
-from marketgpt_example_strategy.consensus import Consensus
+from marketgpt_example_strategy.unanimous import Unanimous
 
 from marketgpt_core.errors import ConfigError
 from marketgpt_core.signal import Side
@@ -22,16 +22,16 @@ from marketgpt_signals.testing import SignalStrategyConformance
 NOW = datetime(2016, 2, 1, tzinfo=UTC)
 
 
-class TestConsensus(SignalStrategyConformance):
+class TestUnanimous(SignalStrategyConformance):
     @pytest.fixture
-    def implementation(self) -> Consensus:
-        return strategies().create("consensus")
+    def implementation(self) -> Unanimous:
+        return strategies().create("unanimous")
 
 
 def sides(p_up: list[float], *, drift: float = 0.01, **options: float) -> list[Side]:
     forecast = make_forecast(["AAA"], as_of=["2016-01-04"], horizons=[1, 5, 10], drift=drift)
     forecast = replace(forecast, p_up=np.array([p_up]))
-    made = strategies().create("consensus", options).signals(forecast, created_at=NOW)
+    made = strategies().create("unanimous", options).signals(forecast, created_at=NOW)
     return [signal.side for signal in made]
 
 
@@ -52,6 +52,6 @@ def test_a_move_that_does_not_pay():
 
 
 def test_it_comes_through_its_entry_point():
-    assert strategies().provider("consensus").distribution == "marketgpt-example-strategy"
+    assert strategies().provider("unanimous").distribution == "marketgpt-example-strategy"
     with pytest.raises(ConfigError, match=r"no such key 'margn'.*did you mean 'margin'"):
-        strategies().create("consensus", {"margn": 0.1})
+        strategies().create("unanimous", {"margn": 0.1})

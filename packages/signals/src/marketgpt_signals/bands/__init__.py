@@ -1,0 +1,1 @@
+"""Bollinger Bands, classical and forecast, and how often they held."""

@@ -1,0 +1,85 @@
+"""Candles with their band sets, as one HTML page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marketgpt_core.calendars import calendar_of
+from marketgpt_core.candles import CandleSeries
+from marketgpt_core.errors import ConfigError
+from marketgpt_core.symbols import Category
+from marketgpt_signals.bands.sets import FORECAST, BandSet
+
+_SHOWN = 180
+_COLOURS = {"1w": "#1b9e77", "2w": "#d95f02", "1m": "#7570b3", "2m": "#e7298a"}
+_SAID = (
+    "classical bands: known at the close of the bar they are drawn at; "
+    "forecast bands: made that many bars before the bar they are drawn at"
+)
+
+
+def bands_figure(series: CandleSeries, sets: list[BandSet]) -> Any:  # noqa: ANN401 - plotly is an extra
+    """Return a plotly figure: the last candles, lines of the classical sets, error bars of the forecast ones.
+
+    Raises:
+        ConfigError: when plotly is not installed.
+    """
+    try:
+        import plotly.graph_objects as go
+    except ImportError as error:
+        raise ConfigError("a picture of bands needs plotly: pip install 'marketgpt-signals[plot]'") from error
+    first = max(0, len(series) - _SHOWN)
+    shown = series[first:]
+    figure = go.Figure()
+    figure.add_candlestick(
+        x=shown.time, open=shown.open, high=shown.high, low=shown.low, close=shown.close,
+        name=shown.symbol, line_width=1,
+    )  # fmt: skip
+    for one in sets:
+        style = {"color": _COLOURS[one.name], "width": 1}
+        label = f"{one.kind} {one.name}"
+        if one.kind == FORECAST:
+            _add_forecast(figure, series, one, first, label)
+            continue
+        for line in ("upper", "middle", "lower"):
+            figure.add_scatter(
+                x=shown.time, y=getattr(one.bands, line)[first:], mode="lines", name=label, legendgroup=label,
+                showlegend=line == "upper", line={**style, "dash": "dot" if line == "middle" else "solid"},
+                visible=True if one.name == "1m" else "legendonly",
+            )  # fmt: skip
+    figure.update_xaxes(rangeslider_visible=False)
+    if series.category is not Category.CRYPTO:
+        figure.update_xaxes(rangebreaks=[{"bounds": ["sat", "mon"]}])
+    figure.update_layout(
+        title=f"{shown.symbol}: Bollinger Bands<br><sub>{_SAID}</sub>",
+        yaxis_title="price",
+        template="plotly_white",
+        height=640,
+    )
+    return figure
+
+
+def _add_forecast(figure: Any, series: CandleSeries, one: BandSet, first: int, label: str) -> None:  # noqa: ANN401
+    made = np.flatnonzero(~np.isnan(one.bands.middle))
+    made = made[made + one.bars >= first]
+    middle = one.bands.middle[made]
+    figure.add_scatter(
+        x=_dates(series, made + one.bars), y=middle, mode="markers", name=label,
+        marker={"color": _COLOURS[one.name], "size": 4}, visible=True if one.name == "1m" else "legendonly",
+        error_y={
+            "type": "data", "symmetric": False, "array": one.bands.upper[made] - middle,
+            "arrayminus": middle - one.bands.lower[made], "thickness": 1, "width": 2,
+        },
+    )  # fmt: skip
+
+
+def _dates(series: CandleSeries, rows: NDArray[np.int64]) -> NDArray[np.datetime64]:
+    """Return the dates of bars, also of those to come: sessions of the symbol's exchange."""
+    beyond = max(int(rows.max(initial=0)) - len(series) + 1, 0)
+    time = series.time.astype("datetime64[D]")
+    if beyond:
+        time = np.concatenate([time, calendar_of(series).next_sessions(time[-1], beyond)])
+    return np.asarray(time[rows])
