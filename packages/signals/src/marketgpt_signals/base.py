@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from inspect import signature
 from typing import ClassVar
 
 import numpy as np
@@ -219,6 +220,15 @@ class ViewStrategy(SignalStrategy):
     def decide(self, row: Forecast, column: int) -> Decision:
         """Judge one row without candles or company."""
         return self.judge(View(row, {}), column)[0]
+
+
+def signals_of(
+    strategy: SignalStrategy, forecast: Forecast, *, created_at: datetime, candles: Candles | None = None
+) -> list[Signal]:
+    """Return a strategy's signals, with candles where its :meth:`SignalStrategy.signals` takes any."""
+    if candles is None or "candles" not in signature(strategy.signals).parameters:
+        return strategy.signals(forecast, created_at=created_at)
+    return strategy.signals(forecast, created_at=created_at, candles=candles)
 
 
 def price_bands(forecast: Forecast) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from marketgpt_core.cli.options import json_option, print_json
+from marketgpt_signals.bands.cli import bands
+from marketgpt_signals.calibration.cli import calibrate
 
 if TYPE_CHECKING:
     from marketgpt_core.signal import Signal
@@ -27,22 +29,36 @@ def signals() -> None:
 @click.option("--forecasts", "path", required=True, type=click.Path(path_type=Path), help="Parquet file.")
 @_ledger_option
 @click.option("--strategy", default="threshold", show_default=True, help="Name of the strategy.")
+@click.option("--source", help="Candles, for a strategy that reads them: sample, parquet:DIR, csv:DIR, ...")
+@click.option("--calibration", type=click.Path(path_type=Path), help="JSON of signals calibrate.")
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
-def generate(path: Path, location: str, strategy: str, options: tuple[str, ...], *, as_json: bool) -> None:
+def generate(
+    path: Path,
+    *,
+    location: str,
+    strategy: str,
+    source: str | None,
+    calibration: Path | None,
+    options: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Turn forecasts into signals and write them to the ledger.
 
     KEY=VALUE sets an option of the strategy, for example long_threshold=0.6 horizons=[5,10].
     """
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides
-    from marketgpt_signals.forecasts import read_forecasts
+    from marketgpt_signals.generate import generate_signals
     from marketgpt_signals.ledger import Ledger
     from marketgpt_signals.registry import strategies
+    from marketgpt_signals.verify.replay import NOT_KEPT
 
     chosen = strategies().create(strategy, apply_overrides({}, options), where=f"strategy {strategy}")
     now = SystemClock().now()
-    made = [one for forecast in read_forecasts(path) for one in chosen.signals(forecast, created_at=now)]
+    made = generate_signals(chosen, path, created_at=now, source=source, calibration=calibration)
+    if NOT_KEPT and any(signal.size != 1.0 for signal in made):
+        click.echo("note: this ledger keeps no sizes; its backtest trades every signal in full", err=True)
     with Ledger.open(location) as ledger:
         num_new = ledger.append(made)
         name = ledger.name
@@ -158,6 +174,10 @@ def export(location: str, path: Path, *, as_json: bool) -> None:
         print_json({"signals": num_written, "out": str(path)})
     else:
         click.echo(f"{num_written} signals in {path}")
+
+
+signals.add_command(calibrate)
+signals.add_command(bands)
 
 
 @click.command()

@@ -32,3 +32,16 @@ def read_forecasts(path: Path) -> list[Forecast]:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise DataError(f"{path} is not a Parquet table of forecasts: {error}") from error
+
+
+def one_forecast(path: Path) -> Forecast:
+    """Read a file that holds the forecasts of one model.
+
+    Raises:
+        DataError: see :func:`read_forecasts`, and when there are several.
+    """
+    found = read_forecasts(path)
+    if len(found) > 1:
+        there = ", ".join(sorted({f"{one.model_id}/{one.interval}" for one in found}))
+        raise DataError(f"{path} holds the forecasts of several models or candles ({there}): give one's")
+    return found[0]

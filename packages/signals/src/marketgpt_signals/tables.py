@@ -16,7 +16,7 @@ _HEAD = ("symbol", "as of", "bars", "side", "P(up)", "5%", "median", "95%", "exp
 
 def print_signals(found: Sequence[Signal], now: datetime) -> None:
     """Print signals, one a line, marking the expired ones."""
-    _print_table([_HEAD, *(_signal_cells(signal, now) for signal in found)])
+    print_table([_HEAD, *(_signal_cells(signal, now) for signal in found)])
 
 
 def _signal_cells(signal: Signal, now: datetime) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def print_backtest(summary: dict[str, Any]) -> None:
     rows.append(("sharpe [90%]", *(_number(c["sharpe"]) + _interval(c["sharpe_interval"]) for c in curves)))
     rows.append(("sortino", *(_number(curve["sortino"]) for curve in curves)))
     click.echo(f"{summary['start']} to {summary['end']}, {len(summary['symbols'])} symbols")
-    _print_table(rows)
+    print_table(rows)
     trades = summary["trades"]
     bounds = trades["hit_interval"]
     between = f" [{_percent(bounds[0])}, {_percent(bounds[1])}]" if bounds else ""
@@ -73,7 +73,8 @@ def _interval(bounds: Sequence[float] | None) -> str:
     return f" [{_number(bounds[0])}, {_number(bounds[1])}]" if bounds else ""
 
 
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of cells, the first the head, in columns as wide as they need be."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -32,17 +32,20 @@ _HORIZONS = (1, 5, 10, 21, 42)
 _AS_OF = ("2016-01-04", "2016-01-05", "2016-01-08", "2016-01-11", "2016-01-29")
 
 
-def make_varied_forecast(horizons: Sequence[int] = _HORIZONS, *, seed: int = 0) -> Forecast:
+def make_varied_forecast(
+    horizons: Sequence[int] = _HORIZONS, *, as_of: Sequence[str] = _AS_OF, seed: int = 0
+) -> Forecast:
     """Return forecasts of several symbols and dates, from a strong fall over no view to a strong rise.
 
     Some rows carry a large epistemic spread.
 
     Args:
         horizons: Bars ahead, increasing.
+        as_of: Dates.
         seed: Seed of numpy's generator.
     """
     rng = np.random.default_rng(seed)
-    plain = make_forecast(_SYMBOLS, as_of=_AS_OF, horizons=horizons, num_samples=400)
+    plain = make_forecast(_SYMBOLS, as_of=as_of, horizons=horizons, num_samples=400)
     n = len(plain)
     scale = np.sqrt(plain.horizons)[None, :]
     shift = np.linspace(-0.03, 0.03, n)[rng.permutation(n)][:, None] * scale
@@ -110,10 +113,11 @@ class SignalStrategyConformance:
         history = make_history(implementation.history_bars) if candles is None else candles
         return implementation.signals(forecast, created_at=CREATED_AT, candles=history)
 
-    def _of_row(self, implementation: SignalStrategy, forecast: Forecast, row: int) -> list[Signal]:
-        """Return the signals of one row, made from the whole forecast, by horizon."""
+    @staticmethod
+    def _of_row(made: Sequence[Signal], forecast: Forecast, row: int) -> list[Signal]:
+        """Return the signals of one row, by horizon."""
         key = (forecast.symbols[row], to_datetime(forecast.as_of[row]))
-        found = [s for s in self._signals(implementation, forecast) if (s.symbol, s.as_of) == key]
+        found = [signal for signal in made if (signal.symbol, signal.as_of) == key]
         return sorted(found, key=lambda signal: signal.horizon_bars)
 
     def test_one_signal_for_each_row_and_horizon(self, implementation: SignalStrategy) -> None:
@@ -173,8 +177,9 @@ class SignalStrategyConformance:
     def test_expiry_comes_after_the_bar_it_was_made_on(self, implementation: SignalStrategy) -> None:
         """Longer horizons expire no earlier than shorter ones."""
         forecast = self._forecast(implementation)
+        made = self._signals(implementation, forecast)
         for row in range(len(forecast)):
-            said = self._of_row(implementation, forecast, row)
+            said = self._of_row(made, forecast, row)
             expiries = [signal.expires_at for signal in said]
             assert min(expiries) > said[0].as_of, said[0]
             assert expiries == sorted(expiries), said
@@ -182,13 +187,15 @@ class SignalStrategyConformance:
     def test_other_rows_do_not_matter(self, implementation: SignalStrategy) -> None:
         """A row's signals stay the same whatever other rows hold; a cross-section's own rows may matter."""
         forecast = self._forecast(implementation)
+        made = self._signals(implementation, forecast)
         for row in range(len(forecast)):
             mine = np.arange(len(forecast)) == row
             if implementation.cross_section:
                 mine = forecast.as_of == forecast.as_of[row]
-            known = self._of_row(implementation, forecast.rows(mine), int(mine[:row].sum()))
-            assert self._of_row(implementation, forecast, row) == known
-            assert self._of_row(implementation, _poisoned(forecast, mine), row) == known
+            known = self._of_row(self._signals(implementation, forecast.rows(mine)), forecast, row)
+            assert self._of_row(made, forecast, row) == known
+            poisoned = _poisoned(forecast, mine)
+            assert self._of_row(self._signals(implementation, poisoned), forecast, row) == known
 
     def test_order_of_rows_does_not_matter(self, implementation: SignalStrategy) -> None:
         """Forecasts come in any order."""

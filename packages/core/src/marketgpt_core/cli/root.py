@@ -21,7 +21,7 @@ _NO_ARGUMENTS: tuple[type[Exception], ...] = tuple(
 # The order a newcomer walks; commands of plugins follow by name.
 _ORDER = (
     "demo", "data", "tokenizer", "train", "evaluate", "models", "forecast", "signals", "backtest",
-    "serve", "monitor", "plugins", "doctor",
+    "verify", "serve", "monitor", "plugins", "doctor",
 )  # fmt: skip
 
 

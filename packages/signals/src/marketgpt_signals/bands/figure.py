@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from marketgpt_core.calendars import calendar_of
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.errors import ConfigError
+from marketgpt_core.files import write_text
 from marketgpt_core.symbols import Category
 from marketgpt_signals.bands.sets import FORECAST, BandSet
 
@@ -83,3 +86,17 @@ def _dates(series: CandleSeries, rows: NDArray[np.int64]) -> NDArray[np.datetime
     if beyond:
         time = np.concatenate([time, calendar_of(series).next_sessions(time[-1], beyond)])
     return np.asarray(time[rows])
+
+
+def write_page(path: Path, found: Sequence[tuple[CandleSeries, list[BandSet]]]) -> Path:
+    """Write one HTML page with a picture a symbol; it needs no network.
+
+    Raises:
+        ConfigError: when plotly is not installed.
+    """
+    parts = [
+        bands_figure(series, sets).to_html(full_html=False, include_plotlyjs=number == 0)
+        for number, (series, sets) in enumerate(found)
+    ]
+    head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bollinger Bands</title></head>'
+    return write_text(path, f"{head}<body>{''.join(parts)}</body></html>\n")

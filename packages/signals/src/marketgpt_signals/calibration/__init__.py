@@ -1,0 +1,1 @@
+"""Putting P(up) right by what came of earlier forecasts, and of nothing later."""
