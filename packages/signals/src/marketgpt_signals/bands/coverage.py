@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from marketgpt_signals.backtest.bootstrap import bootstrap_interval
 
 LEVEL = 0.90
+FEWEST_BLOCKS = 5
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Coverage:
     Attributes:
         num: Bands whose close has come.
         share: Share of the closes inside; None without any.
-        interval: Its 90% interval by the stationary bootstrap; None with fewer than two blocks.
+        interval: Its 90% interval by the stationary bootstrap; None with fewer than five blocks.
         below, above: Shares of the closes below the lower and above the upper band.
     """
 
@@ -56,7 +57,7 @@ def coverage(
     inside = ((x >= low) & (x <= high)).astype(np.float64)
     block = max(1.0, mean_block, len(x) ** (1 / 3))
     interval = None
-    if len(x) >= 2 * block:
+    if len(x) >= FEWEST_BLOCKS * block:
         interval = bootstrap_interval(
             inside,
             lambda sample: float(sample.mean()),

@@ -16,6 +16,7 @@ _EDGE = 1e-4
 _ROUNDS = 50
 _ENOUGH = 1e-10
 _RIDGE = 1e-6
+_FEWEST_A_STEP = 10
 # A curve is kept as values at these probabilities and read by lines between them.
 GRID: NDArray[np.float64] = np.round(np.linspace(0.0, 1.0, 101), 2)
 
@@ -27,7 +28,7 @@ def fit_curve(p: NDArray[np.float64], up: NDArray[np.bool_], method: Method) -> 
       with his targets (N+ + 1) / (N+ + 2) and 1 / (N- + 2), on logits as Guo et al. 2017 take them.
     * ``beta``: logit g = a ln p - b ln(1 - p) + c. Kull, Silva Filho and Flach, Beta calibration (2017).
     * ``isotonic``: the monotone steps nearest to the outcomes by pool-adjacent-violators (Ayer et al. 1955;
-      Zadrozny and Elkan 2002), joined by lines between the middles of the steps.
+      Zadrozny and Elkan 2002), each step a hundredth of the samples at least, joined by lines.
 
     Args:
         p: shape (N,): stated probabilities.
@@ -90,9 +91,29 @@ def _isotonic(p: NDArray[np.float64], up: NDArray[np.bool_]) -> NDArray[np.float
     points, place, counts = np.unique(p, return_inverse=True, return_counts=True)
     shares = np.bincount(place, weights=up.astype(np.float64)) / counts
     fitted = np.asarray(isotonic_regression(shares, weights=counts).x)
-    steps = np.split(np.arange(len(points)), np.flatnonzero(np.diff(fitted) > 0) + 1)
-    middles = [float(np.average(points[step], weights=counts[step])) for step in steps]
-    return np.asarray(np.interp(GRID, middles, [fitted[step[0]] for step in steps]))
+    edges, values = [], []
+    for step in _large_enough(fitted, counts):
+        edges += [points[step[0]], points[step[-1]]]
+        values += 2 * [float(np.average(fitted[step], weights=counts[step]))]
+    return np.asarray(np.interp(GRID, edges, values))
+
+
+def _large_enough(fitted: NDArray[np.float64], counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the points of each step, pooled with the next until it holds a hundredth of the samples.
+
+    A step of one sample says 0 or 1. The mean of neighbouring steps lies between them: the order stays.
+    """
+    least = max(_FEWEST_A_STEP, int(counts.sum()) // 100)
+    result: list[NDArray[np.int64]] = []
+    for step in np.split(np.arange(len(fitted)), np.flatnonzero(np.diff(fitted) > 0) + 1):
+        if result and counts[result[-1]].sum() < least:
+            result[-1] = np.concatenate([result[-1], step])
+        else:
+            result.append(step)
+    if len(result) > 1 and counts[result[-1]].sum() < least:
+        last = result.pop()
+        result[-1] = np.concatenate([result[-1], last])
+    return result
 
 
 def read_curve(curve: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketgpt_signals.backtest.bootstrap import bootstrap_interval
+from marketgpt_signals.bands.coverage import FEWEST_BLOCKS, LEVEL
 from marketgpt_signals.calibration.calibrator import CalibrationConfig, fit
 from marketgpt_signals.calibration.samples import Samples
 
 NUM_BINS = 10
-LEVEL = 0.90
 _EDGE = 1e-6
 
 
@@ -45,7 +45,7 @@ class Comparison:
         before: As forecast.
         after: Calibrated.
         brier_gain: Brier score before minus after; positive: calibration helped.
-        gain_interval: Its 90% interval by blocks of dates; None with too few.
+        gain_interval: Its 90% interval by blocks of dates; None with fewer than five blocks.
     """
 
     market: str
@@ -132,7 +132,7 @@ def compare(
         step = np.median(np.diff(dates)) if len(dates) > 1 else span
         block = max(1.0, float(span / step), len(dates) ** (1 / 3))
         interval = None
-        if len(dates) >= 2 * block:
+        if len(dates) >= FEWEST_BLOCKS * block:
             interval = bootstrap_interval(
                 totals,
                 lambda drawn: float(drawn[:, 0].sum() / drawn[:, 1].sum()),

@@ -59,8 +59,8 @@ def _shared(command: F) -> F:
 def lookahead(*, seed: int, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - see _shared
     """Change the future and demand the same signals.
 
-    At some moments: data cut there; later forecasts reversed or shuffled; later candles x3, x1/3, shuffled, or
-    not a number. KEY=VALUE sets options of the one strategy named.
+    At some moments: data cut there; later forecasts reversed or shuffled; later candles x3, x1/3, shuffled,
+    or not a number. KEY=VALUE sets options of the one strategy named.
     """
     from marketgpt_signals.verify.lookahead import check_forecaster_lookahead, check_lookahead
 
