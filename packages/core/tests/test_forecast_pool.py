@@ -81,3 +81,17 @@ def test_the_distribution_function_meets_the_quantiles_and_has_tails():
     found = distribution_at(one, LEVELS, points)[0]
     assert 0 < found[0] < found[1] < 0.001
     assert 0.999 < found[2] < found[3] < 1
+
+
+def test_what_any_member_never_saw_is_a_caveat_of_the_pool():
+    a, b = normal([0.0, 0.0], [1.0, 1.0]), normal([0.0, 0.0], [1.0, 1.0])
+    assert pooled([a, b], model_id="pool").caveats == ()
+    told = replace(a, caveats=("", "x was not in training"))
+    assert pooled([told, b, told], model_id="pool").caveats == ("", "x was not in training")
+    other = replace(b, caveats=("no such market", "x is new"))
+    assert pooled([told, other], model_id="pool").caveats == (
+        "no such market",
+        "x was not in training; x is new",
+    )
+    with pytest.raises(DataError, match="caveats has 1 lines for 2 pairs"):
+        replace(a, caveats=("one",))

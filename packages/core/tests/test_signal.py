@@ -59,6 +59,7 @@ def test_the_id_is_of_what_was_asked(signal: Signal, change: dict[str, Any]) -> 
         {"side": Side.SHORT, "probability": 0.4},
         {"created_at": datetime(2024, 3, 9, tzinfo=UTC)},
         {"reason": "because"},
+        {"size": 0.5},
         {"as_of": datetime(2024, 3, 8, 1, tzinfo=timezone(timedelta(hours=1)))},  # the same instant
     ],
 )
@@ -72,6 +73,7 @@ def test_the_id_is_not_of_what_was_answered(signal: Signal, change: dict[str, An
         ({"symbol": "'; DROP TABLE"}, "is not a symbol"),
         ({"probability": 1.5}, r"signal.probability must lie in \[0, 1\], got 1.5"),
         ({"probability": NAN}, "signal.probability"),
+        ({"size": 1.1}, r"signal.size must lie in \[0, 1\], got 1.1"),
         ({"confidence": -0.1}, r"signal.confidence must lie in \[0, 1\], got -0.1"),
         ({"as_of": datetime(2024, 3, 8)}, r"signal.as_of must be aware \(UTC\)"),  # noqa: DTZ001
         ({"expires_at": datetime(2024, 3, 8)}, "signal.expires_at must be aware"),  # noqa: DTZ001

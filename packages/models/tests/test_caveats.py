@@ -4,7 +4,7 @@ from marketgpt_core.candles import Candles
 from marketgpt_core.errors import ConfigError
 from marketgpt_core.testing import make_candles
 from marketgpt_models import load_forecaster
-from marketgpt_models.caveats import caveats_of
+from marketgpt_models.caveats import caveats_of, row_caveats
 from marketgpt_models.testing import example_spec
 
 
@@ -35,6 +35,17 @@ def test_a_stranger_is_forecast_all_the_same(run_folder):
     candles = make_candles(("ZZZ",), num_candles=160)
     forecaster = load_forecaster(run_folder, num_passes=1)
     assert forecaster.forecast(Candles(candles.values()), horizons=(1,), num_samples=20).symbols == ("ZZZ",)
+
+
+def test_each_pair_tells_what_was_never_seen_of_it():
+    candles = make_candles(("AAA", "CCC"))
+    assert row_caveats(spec(interval="1d"), candles, ["AAA", "AAA"]) == ()
+    told = row_caveats(spec(interval="1d"), candles, ["AAA", "CCC"])
+    assert told == ("", "CCC was not in training, it is forecast as <unk>")
+    (other,) = row_caveats(spec(categories=("crypto",), interval="1h"), candles, ["AAA"])
+    assert other == (
+        "no symbol of the market us was in training; the model was trained on 1h candles, not 1d"
+    )
 
 
 def test_a_path_far_beyond_the_context_is_refused(run_folder, candles):

@@ -70,7 +70,7 @@ def make_history(num_bars: int, *, seed: int = 0) -> Candles:
         num_bars: Candles of a symbol up to the first date, at least.
         seed: Seed of numpy's generator.
     """
-    start = str(np.busday_offset(_AS_OF[0], -num_bars))
+    start = str(np.busday_offset(np.datetime64(_AS_OF[0]), -num_bars))
     return make_candles(_SYMBOLS, num_candles=num_bars + 60, start=start, seed=seed)
 
 

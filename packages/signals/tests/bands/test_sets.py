@@ -91,4 +91,4 @@ def test_the_picture_draws_forecasts_where_they_speak_of(walk):
     fan = next(trace for trace in figure.data if trace.name == "forecast 1m")
     # The newest was made at the last bar, for 21 sessions later.
     assert fan.x[-1] > series.time[-1]
-    assert len([trace for trace in figure.data if trace.name.startswith("classical")]) == 12
+    assert len([trace for trace in figure.data if (trace.name or "").startswith("classical")]) == 12

@@ -68,15 +68,17 @@ def bands_figure(series: CandleSeries, sets: list[BandSet]) -> Any:  # noqa: ANN
 def _add_forecast(figure: Any, series: CandleSeries, one: BandSet, first: int, label: str) -> None:  # noqa: ANN401
     made = np.flatnonzero(~np.isnan(one.bands.middle))
     made = made[made + one.bars >= first]
-    middle = one.bands.middle[made]
+    shared = {
+        "x": _dates(series, made + one.bars), "mode": "lines", "legendgroup": label,
+        "visible": True if one.name == "1m" else "legendonly",
+    }  # fmt: skip
+    fill = {"line_width": 0, "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(y=one.bands.upper[made], **shared, **fill)
     figure.add_scatter(
-        x=_dates(series, made + one.bars), y=middle, mode="markers", name=label,
-        marker={"color": _COLOURS[one.name], "size": 4}, visible=True if one.name == "1m" else "legendonly",
-        error_y={
-            "type": "data", "symmetric": False, "array": one.bands.upper[made] - middle,
-            "arrayminus": middle - one.bands.lower[made], "thickness": 1, "width": 2,
-        },
-    )  # fmt: skip
+        y=one.bands.lower[made], **shared, **fill, fill="tonexty", fillcolor=f"{_COLOURS[one.name]}26"
+    )
+    line = {"color": _COLOURS[one.name], "width": 2, "dash": "dash"}
+    figure.add_scatter(y=one.bands.middle[made], name=label, line=line, **shared)
 
 
 def _dates(series: CandleSeries, rows: NDArray[np.int64]) -> NDArray[np.datetime64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,18 +65,13 @@ def lookahead(*, seed: int, as_json: bool, **given: Any) -> None:  # noqa: ANN40
     """
     from marketgpt_signals.verify.lookahead import check_forecaster_lookahead, check_lookahead
 
-    checks: list[Check] = []
     if given["run"]:
         forecaster, candles, dates = _forecaster(given)
         checks = check_forecaster_lookahead(
             forecaster, candles, as_of=dates, horizons=_HORIZONS, num_samples=_NUM_SAMPLES, seed=seed
         )
     else:
-        for strategy in _strategies(given):
-            for forecast, candles_of in _data(strategy, given, seed):
-                checks += _guarded(
-                    strategy, lambda s=strategy, f=forecast, c=candles_of: check_lookahead(s, f, c, seed=seed)
-                )
+        checks = _of_strategies(given, seed, partial(check_lookahead, seed=seed))
     _report(checks, as_json=as_json)
 
 
@@ -85,17 +81,12 @@ def warmup(*, seed: int, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -
     """Shorten the history and find from which length on the newest signals stay what they are."""
     from marketgpt_signals.verify.warmup import check_forecaster_warmup, check_warmup
 
-    checks: list[Check] = []
     if given["run"]:
         forecaster, candles, dates = _forecaster(given)
         options: dict[str, Any] = {"horizons": _HORIZONS, "num_samples": _NUM_SAMPLES, "seed": seed}
         checks = [check_forecaster_warmup(forecaster, candles, as_of=dates, **options)]
     else:
-        for strategy in _strategies(given):
-            for forecast, candles_of in _data(strategy, given, seed):
-                checks += _guarded(
-                    strategy, lambda s=strategy, f=forecast, c=candles_of: [check_warmup(s, f, c)]
-                )
+        checks = _of_strategies(given, seed, lambda *data: [check_warmup(*data)])
     _report(checks, as_json=as_json)
 
 
@@ -128,7 +119,6 @@ def replay(
     from marketgpt_signals.verify.replay import check_replay
 
     strategy = strategies().create(name, apply_overrides({}, options), where=f"strategy {name}")
-    checks: list[Check] = []
     with Ledger.open(location, must_exist=True) as ledger:
         said = ledger.signals()
     forecasts = calibrated_forecasts(path, calibration)
@@ -168,18 +158,26 @@ def _data(
     return found
 
 
-def _guarded(strategy: SignalStrategy, check: Callable[[], list[Check]]) -> list[Check]:
+def _of_strategies(
+    given: dict[str, Any],
+    seed: int,
+    check: Callable[[SignalStrategy, Forecast, Candles | None], list[Check]],
+) -> list[Check]:
     from marketgpt_core.errors import MarketGPTError
     from marketgpt_signals.verify.checks import Check
 
-    try:
-        return check()
-    except MarketGPTError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a strategy that breaks must not hide what others did
-        failed = Check(strategy.name, "it runs")
-        failed.differs(f"{type(error).__name__}: {error}")
-        return [failed]
+    found: list[Check] = []
+    for strategy in _strategies(given):
+        for forecast, candles in _data(strategy, given, seed):
+            try:
+                found += check(strategy, forecast, candles)
+            except MarketGPTError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a strategy that breaks must not hide what others did
+                failed = Check(strategy.name, "it runs")
+                failed.differs(f"{type(error).__name__}: {error}")
+                found.append(failed)
+    return found
 
 
 def _forecaster(given: dict[str, Any]) -> tuple[Forecaster, Candles, Sequence[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ def check_lookahead(
             ]
         for name, seen, world in worlds:
             check = checks.setdefault(name, Check(strategy.name, name, note=only_abstentions(everything)))
-            _demand(check, honest, moment, lambda f=seen, c=world: _made(strategy, f, c))
+            _demand(check, honest, moment, partial(_made, strategy, seen, world))
     return list(checks.values())
 
 
@@ -100,7 +101,8 @@ def spread_over(values: NDArray[np.datetime64], count: int) -> NDArray[np.dateti
     """Return at most ``count`` of the values, evenly spread, the last one among them."""
     if len(values) <= count:
         return values
-    return values[np.unique(np.linspace(0, len(values) - 1, count + 1).round().astype(int))[1:]]
+    places = np.unique(np.linspace(0, len(values) - 1, count + 1).round().astype(int))[1:]
+    return np.asarray(values[places])
 
 
 def check_forecaster_lookahead(

@@ -16,7 +16,7 @@ from marketgpt_core.signal import Signal
 from marketgpt_core.times import Moment, iso, to_datetime64
 from marketgpt_signals.base import SignalStrategy, signals_of
 from marketgpt_signals.known import moments_known
-from marketgpt_signals.verify.checks import Check, by_key, only_abstentions
+from marketgpt_signals.verify.checks import Check, Key, by_key, only_abstentions
 from marketgpt_signals.verify.futures import cut
 from marketgpt_signals.verify.lookahead import CREATED_AT, spread_over
 
@@ -79,7 +79,8 @@ def check_warmup(
     declared = max(1, strategy.history_bars)
     tried = sorted({*lengths, declared})
     counts = {bars: [0, 0, 0.0] for bars in tried}
-    first, acting = "", {}
+    first = ""
+    acting: dict[Key, Signal] = {}
     aligned = Aligned(candles) if candles is not None else None
     for moment in chosen:
         past = forecast.rows(moments <= moment)
@@ -100,12 +101,14 @@ def check_warmup(
                 if off > tolerance and bars >= declared and not first:
                     first = f"{key[0]} at {key[1]}, {key[2]} bars ahead: off by {off:.3g} after {bars} bars"
     deviations = [Deviation(bars, int(n), int(d), float(m)) for bars, (n, d, m) in counts.items()]
-    return _verdict(strategy.name, deviations, declared, first, note=only_abstentions(acting))
+    reads = f"says it reads {strategy.history_bars or 'no'} candles"
+    notes = (reads, only_abstentions(acting))
+    return _verdict(strategy.name, deviations, declared, first, notes)
 
 
 def _newest(
     strategy: SignalStrategy, past: Forecast, known: Candles | None, symbols: set[str]
-) -> dict[tuple[str, str, int], Signal]:
+) -> dict[Key, Signal]:
     made = by_key(signals_of(strategy, past, created_at=CREATED_AT, candles=known))
     last = iso(past.as_of.max())
     return {key: signal for key, signal in made.items() if key[1] == last and key[0] in symbols}
@@ -118,14 +121,12 @@ def _deviation(full: Signal, short: Signal | None) -> float:
 
 
 def _verdict(
-    subject: str, deviations: Sequence[Deviation], declared: int, first: str, *, note: str = ""
+    subject: str, deviations: Sequence[Deviation], declared: int, first: str, notes: Sequence[str]
 ) -> Check:
     least = least_history(deviations)
     check = Check(subject, "warmup", num_compared=sum(one.num_compared for one in deviations))
-    told = (
-        f"says it reads {declared} bars; agrees from {least if least is not None else 'no length tried'} on"
-    )
-    check.note = "; ".join(filter(None, [told, note]))
+    told = "no length tried agrees" if least is None else f"agrees from {least} bars on"
+    check.note = "; ".join(filter(None, [told, *notes]))
     check.details = {
         "declared": declared,
         "least_history": least,
