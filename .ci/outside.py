@@ -32,6 +32,7 @@ COMMANDS = (
     "forecast",
     "signals",
     "backtest",
+    "verify",
     "serve",
 )
 

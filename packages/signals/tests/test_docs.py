@@ -31,6 +31,25 @@ def test_listings_are_the_files(name):
 
 
 @in_a_checkout
+def test_the_rule_that_reads_candles_works():
+    """As printed, through look-ahead and warm-up: it needs the 200 candles it says."""
+    from marketgpt_signals.base import StrategyConfig
+    from marketgpt_signals.verify.lookahead import check_lookahead
+    from marketgpt_signals.verify.simulated import simulated
+    from marketgpt_signals.verify.warmup import check_warmup
+
+    text = PAGE.read_text(encoding="utf-8")
+    (listing,) = [part for part in text.split("```python\n") if "class AboveAverage" in part]
+    names: dict[str, type] = {}
+    exec(compile(listing.split("```")[0], str(PAGE), "exec"), names)
+    rule, data = names["AboveAverage"](StrategyConfig()), simulated(200, num_dates=6)
+    assert all(check.passed and not check.note for check in check_lookahead(rule, *data, num_moments=3))
+    warmup = check_warmup(rule, *data, num_moments=3)
+    assert warmup.passed
+    assert warmup.details["least_history"] == 200
+
+
+@in_a_checkout
 def test_the_project_file_is_shown_but_for_its_licence():
     lines = (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8").splitlines(keepends=True)
     shown = "".join(line for line in lines if not line.startswith("license"))

@@ -121,10 +121,8 @@ def replay(
     strategy = strategies().create(name, apply_overrides({}, options), where=f"strategy {name}")
     with Ledger.open(location, must_exist=True) as ledger:
         said = ledger.signals()
-    forecasts = calibrated_forecasts(path, calibration)
-    candles = candles_for(forecasts[0], source)
-    checks = check_replay(said, strategy, forecasts, candles)
-    _report(checks, as_json=as_json)
+    snapshot = [(one, candles_for(one, source)) for one in calibrated_forecasts(path, calibration)]
+    _report(check_replay(said, strategy, snapshot), as_json=as_json)
 
 
 def _strategies(given: dict[str, Any]) -> list[SignalStrategy]:
@@ -149,7 +147,7 @@ def _data(
     from marketgpt_signals.verify.simulated import simulated
 
     if given["path"] is None:
-        return [simulated(strategy.history_bars, seed=seed)]
+        return [simulated(strategy.history_bars, horizons=strategy.config.horizons, seed=seed)]
     found: list[tuple[Forecast, Candles | None]] = []
     for forecast in read_forecasts(given["path"]):
         dates = np.unique(forecast.as_of)[-given["last_dates"] :]

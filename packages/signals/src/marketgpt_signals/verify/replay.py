@@ -20,16 +20,15 @@ NOT_KEPT = () if "size" in table.c else ("size",)
 def check_replay(
     said: Sequence[Signal],
     strategy: SignalStrategy,
-    forecasts: Sequence[Forecast],
-    candles: Candles | None = None,
+    snapshot: Sequence[tuple[Forecast, Candles | None]],
 ) -> list[Check]:
     """Make the signals of a ledger again and compare all they say but when they were made.
 
     Args:
         said: Signals of the ledger; those of other strategies are left out.
         strategy: The strategy, with the options it had.
-        forecasts: The snapshot: forecasts by model and fingerprint of their candles.
-        candles: For strategies that read them.
+        snapshot: What was stored: forecasts, by model and fingerprint of the candles they were made from,
+            each with candles for a strategy that reads them.
 
     Returns:
         Two checks: every signal's forecast is in the snapshot, made from candles of the same fingerprint;
@@ -37,7 +36,7 @@ def check_replay(
     """
     mine = [signal for signal in said if signal.strategy == strategy.name]
     again: dict[tuple[str, str], Signal] = {}
-    for forecast in forecasts:
+    for forecast, candles in snapshot:
         made = signals_of(strategy, forecast, created_at=CREATED_AT, candles=candles)
         again |= {(signal.id, signal.data_fingerprint): signal for signal in made}
     others = dict(again.keys())
