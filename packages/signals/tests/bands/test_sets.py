@@ -26,12 +26,14 @@ def test_windows_are_sessions_or_days():
     )
     assert plain == [5, 10, 21, 42]
     assert coin == [7, 14, 30, 60]
+    untold = make_candles(["BTC-USD"], category=Category.UNKNOWN)["BTC-USD"]
+    assert [one.bars for one in band_sets(untold, num_resamples=0)] == coin
 
 
 def test_a_true_law_holds_what_it_promises():
-    """Over twenty walks the walk's own law holds 95%, and most intervals cover that."""
+    """Over twelve walks the walk's own law holds 95%, and most intervals cover that."""
     shares, covered = [], 0
-    for seed in range(20):
+    for seed in range(12):
         series = make_candles(["AAA"], num_candles=420, seed=seed)["AAA"]
         days = [str(day)[:10] for day in series.time[:400]]
         forecast = make_forecast(["AAA"], as_of=days, horizons=(5,), num_samples=1_000, seed=seed)
@@ -40,8 +42,8 @@ def test_a_true_law_holds_what_it_promises():
         assert held.below + held.above == pytest.approx(1 - held.share)
         shares.append(held.share)
         covered += held.interval[0] <= 0.95 <= held.interval[1]
-    assert np.mean(shares) == pytest.approx(0.95, abs=0.012)
-    assert covered >= 14
+    assert np.mean(shares) == pytest.approx(0.95, abs=0.015)
+    assert covered >= 8
 
 
 def test_classical_bands_are_no_forecast(walk):

@@ -16,11 +16,8 @@ from marketgpt_signals.testing import (
 )
 
 OURS = [
-    ("consensus", {}),
     ("consensus", {"quorum": 1.0, "weights": {5: 2.0, 10: 1.0}}),
-    ("volatility_target", {}),
     ("volatility_target", {"target_volatility": 0.02, "max_size": 0.5}),
-    ("kelly", {}),
     ("kelly", {"method": "gaussian", "shrink": 1.0, "fraction": 1.0, "round_trip_cost_bps": 0.0}),
     ("rank", {}),
     ("rank", {"neutral": "volatility", "share": 0.5, "round_trip_cost_bps": 0.0}),

@@ -102,7 +102,7 @@ LEAKS = [OneBarAhead, CentredAverage, WholeSampleZScore, MinMaxScaling, FilledBa
 
 @cache
 def data(seed: int):
-    return simulated(20, num_dates=14, seed=seed)
+    return simulated(20, horizons=(1,), num_dates=10, seed=seed)
 
 
 def failed(strategy, seed: int, **how) -> set[str]:

@@ -16,7 +16,7 @@ from marketgpt_signals.verify.warmup import Deviation, check_forecaster_warmup, 
 
 @pytest.fixture(scope="module")
 def data():
-    return simulated(200, num_dates=8)
+    return simulated(200, horizons=(1,), num_dates=8)
 
 
 @pytest.mark.parametrize("window", [5, 20, 50])

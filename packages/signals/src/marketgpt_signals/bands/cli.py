@@ -32,7 +32,7 @@ def bands(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Show Bollinger Bands of 1w, 2w, 1m and 2m, and how often they held.
+    """Show Bollinger Bands of 1w, 2w, 1m and 2m on daily candles, and how often they held.
 
     Classical ones: the mean of so many closes and deviations around it, known at the close of their bar. With
     --forecasts also a model's: quantiles of the close so many bars later, known likewise.

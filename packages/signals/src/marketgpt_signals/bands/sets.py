@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.errors import DataError
+from marketgpt_core.exchanges import guess_category
 from marketgpt_core.forecast import Forecast
 from marketgpt_core.horizons import horizon_bars
+from marketgpt_core.symbols import Category
 from marketgpt_core.times import iso
 from marketgpt_signals.bands.classical import WIDTH, BandSeries, bollinger_bands
 from marketgpt_signals.bands.coverage import Coverage, coverage
@@ -92,9 +94,11 @@ def band_sets(
         DataError: for a probability whose quantiles the forecast does not hold.
     """
     how: dict[str, Any] = {"num_resamples": num_resamples, "seed": seed}
+    # A source that tells no category leaves BTC-USD to its shape.
+    category = series.category if series.category is not Category.UNKNOWN else guess_category(series.symbol)
     found = []
     for name in NAMES:
-        bars = horizon_bars(name, series.category)
+        bars = horizon_bars(name, category)
         bands = bollinger_bands(series.close, bars, width)
         near, far = (_came(series.close, bands, ahead, how) for ahead in (1, bars))
         found.append(BandSet(series.symbol, name, CLASSICAL, bars, bands, near, far, None))
@@ -102,7 +106,7 @@ def band_sets(
         return found
     mine = forecast.of(series.symbol)
     for name in NAMES:
-        bars = horizon_bars(name, series.category)
+        bars = horizon_bars(name, category)
         if len(mine) and bars in mine.horizons:
             bands = forecast_bands(series, mine, bars, probability)
             far = _came(series.close, bands, bars, how)

@@ -83,8 +83,11 @@ def independent_dates(samples: Samples) -> int:
     Assets of one date share its move, and horizons that overlap share bars: these are what a sample of
     outcomes is worth, not its rows.
     """
+    latest: dict[int, int] = {}
+    for as_of, known_at in zip(samples.as_of.tolist(), samples.known_at.tolist(), strict=True):
+        latest[as_of] = max(known_at, latest.get(as_of, known_at))
     count, free = 0, None
-    for as_of, known_at in sorted(set(zip(samples.as_of.tolist(), samples.known_at.tolist(), strict=True))):
+    for as_of, known_at in sorted(latest.items()):
         if free is None or as_of >= free:
             count, free = count + 1, known_at
     return count
