@@ -116,9 +116,9 @@ def fold_rows(comparison: Comparison) -> Rows:
 def consistency_rows(comparison: Comparison) -> Rows:
     """Return CRPS over GARCH-t by fold and horizon, pooled, and whether folds differ beyond chance."""
     together = comparison["consistency"]
-    rows = [["fold", *(f"{horizon} bars" for horizon in together)]]
+    rows = [["bars", *together]]
     rows += [
-        [str(fold["fold"]), *(starred(fold["crps"][horizon]) for horizon in together)]
+        [f"fold {fold['fold']}", *(starred(fold["crps"][horizon]) for horizon in together)]
         for fold in comparison["folds"]
     ]
     summary: dict[str, Callable[[Mapping[str, Any]], str]] = {
