@@ -13,7 +13,8 @@ from marketgpt_signals.schema import STAMP_LENGTH, Stamp
 
 
 @pytest.fixture
-def raw(ledger, make_signal):
+def raw(sqlite_ledger, make_signal):
+    ledger = sqlite_ledger
     signal = make_signal()
     ledger.append([signal])
     at = datetime(2016, 1, 12, tzinfo=UTC)

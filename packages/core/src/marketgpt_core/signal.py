@@ -62,6 +62,8 @@ class Signal:
         model_id: Identity of the model.
         data_fingerprint: Identity of the candles.
         reason: One sentence: why this side.
+        code_revision: Version and git revision of the code that made it; empty when nobody said. It is no
+            part of the identity: the same statement made by newer code is the same statement.
     """
 
     symbol: str
@@ -79,6 +81,7 @@ class Signal:
     model_id: str
     data_fingerprint: str
     reason: str = ""
+    code_revision: str = ""
 
     def __post_init__(self) -> None:
         check_symbol(self.symbol)
@@ -92,6 +95,8 @@ class Signal:
             raise DataError(f"signal.close must be positive and finite, got {self.close!r}")
         if self.horizon_bars < 1:
             raise DataError(f"signal.horizon_bars must be at least 1, got {self.horizon_bars}")
+        for name in _TEXTS:
+            _check_text(name, getattr(self, name))
 
     @property
     def id(self) -> str:
@@ -101,6 +106,19 @@ class Signal:
             self.model_id, self.strategy,
         )  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+_TEXTS = ("strategy", "model_id", "data_fingerprint", "reason", "code_revision")
+
+
+def _check_text(name: str, text: str) -> None:
+    # A NUL parts the fields of the identity, and no PostgreSQL stores one.
+    try:
+        written = text.encode()
+    except UnicodeEncodeError:
+        written = b"\0"
+    if b"\0" in written:
+        raise DataError(f"signal.{name} must be text without NUL and lone surrogates, got {text[:40]!r}")
 
 
 @dataclass(frozen=True)

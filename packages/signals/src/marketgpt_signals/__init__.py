@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from marketgpt_signals.base import Decision, SignalStrategy, StrategyConfig
     from marketgpt_signals.costs import CostModel
     from marketgpt_signals.errors import LedgerError
-    from marketgpt_signals.ledger import Event, Ledger
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.records import BacktestRecord, Event, RunRecord
     from marketgpt_signals.registry import strategies
     from marketgpt_signals.threshold import ProbabilityThreshold
 
@@ -31,10 +32,12 @@ _HOME = {
     "BacktestResult": "backtest",
     "CostModel": "costs",
     "Decision": "base",
-    "Event": "ledger",
+    "BacktestRecord": "records",
+    "Event": "records",
     "Ledger": "ledger",
     "LedgerError": "errors",
     "ProbabilityThreshold": "threshold",
+    "RunRecord": "records",
     "SignalStrategy": "base",
     "StrategyConfig": "base",
     "backtest_signals": "backtest",
@@ -46,6 +49,7 @@ _HOME = {
 
 __all__ = [
     "BacktestConfig",
+    "BacktestRecord",
     "BacktestResult",
     "CostModel",
     "Decision",
@@ -53,6 +57,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "ProbabilityThreshold",
+    "RunRecord",
     "SignalStrategy",
     "StrategyConfig",
     "backtest_signals",

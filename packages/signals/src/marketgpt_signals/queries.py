@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import Column, Select, and_, literal_column, or_, select, text, tuple_
 
 from marketgpt_core.signal import Side
-from marketgpt_signals.schema import outcomes, signals
+from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, sure_at_least
 
 Position = tuple[datetime, int]
 
@@ -38,21 +38,54 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     if wanted.since is not None:
         query = query.where(columns.as_of >= wanted.since)
     if wanted.min_probability is not None:
-        short = columns.side == str(Side.SHORT)
-        of_side = case((short, 1.0 - columns.probability), else_=columns.probability)
-        query = query.where(of_side >= wanted.min_probability)
-    return _latest(query) if wanted.latest else query
+        query = _sure(query, wanted.min_probability)
+    return query.where(signals.c.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
 
 
-def _latest(query: Select[Any]) -> Select[Any]:
-    """Keep the newest as-of of each symbol and horizon, whatever the other filters are.
+def _sure(query: Select[Any], least: float) -> Select[Any]:
+    """Keep the signals whose side has at least this probability."""
+    reached = [percent for percent in SURE_PERCENTS if percent / 100 <= least]
+    if reached:  # said in the words of an index, which else would not be seen to fit
+        query = query.where(text(sure_at_least(reached[-1])))
+    return query.where(literal_column(OF_SIDE) >= least)
+
+
+def _latest(symbol: str | None) -> Select[Any]:
+    """Return the numbers of the newest signals of each symbol, interval and horizon, whatever else is asked.
 
     Newest *overall*: asked for the latest LONGs, a symbol that has since turned FLAT has none.
+
+    GROUP BY would read the whole index; this steps from series to series, one search each. The index goes
+    upwards by as-of too, so coming from above the first row of a series is its newest.
     """
-    group = (signals.c.symbol, signals.c.interval, signals.c.horizon_bars)
-    newest = select(*group, func.max(signals.c.as_of).label("as_of")).group_by(*group).subquery()
-    same = and_(*(signals.c[column.name] == newest.c[column.name] for column in group))
-    return query.join(newest, and_(same, signals.c.as_of == newest.c.as_of))
+    series = signals.c.symbol, signals.c.interval, signals.c.horizon_bars
+    order = [column.desc() for column in (*series, signals.c.as_of, signals.c.seq)]
+    first = select(signals.c.seq).order_by(*order).limit(1)
+    if symbol is not None:
+        first = first.where(signals.c.symbol == symbol)
+    found = select(first.scalar_subquery().label("seq")).cte("newest", recursive=True)
+    here = signals.alias("here")
+    below = first.where(tuple_(*series) < tuple_(here.c.symbol, here.c.interval, here.c.horizon_bars))
+    step = (
+        select(below.correlate(here).scalar_subquery())
+        .select_from(found)
+        .join(here, here.c.seq == found.c.seq)
+    )
+    newest = found.union_all(step)
+    one, same = signals.alias("one"), signals.alias("same")
+    equal = [one.c[column.name] == same.c[column.name] for column in (*series, signals.c.as_of)]
+    return (
+        select(same.c.seq).select_from(newest).join(one, one.c.seq == newest.c.seq).join(same, and_(*equal))
+    )
+
+
+def distinct(column: Column[Any]) -> Select[Any]:
+    """Return the values of a column that an index begins with, increasing, one search each."""
+    least = select(column).order_by(column).limit(1)
+    found = select(least.scalar_subquery().label("value")).cte("found", recursive=True)
+    above = least.where(column > found.c.value).correlate(found).scalar_subquery()
+    all_ = found.union_all(select(above).where(found.c.value.is_not(None)))
+    return select(all_.c.value).where(all_.c.value.is_not(None)).order_by(all_.c.value)
 
 
 def newest_first(query: Select[Any], after: Position | None = None) -> Select[Any]:

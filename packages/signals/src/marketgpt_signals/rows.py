@@ -14,7 +14,7 @@ BANDS = ("q05", "q25", "q50", "q75", "q95")
 _WHAT = ("symbol", "as_of", "horizon_bars")
 _SAID = (
     "probability", "confidence", "reason", "close", "expires_at", "created_at", "strategy", "model_id",
-    "data_fingerprint",
+    "data_fingerprint", "code_revision",
 )  # fmt: skip
 OUTCOME_FIELDS = (
     "signal_id", "entry_at", "exit_at", "entry_price", "exit_price", "forecast_return", "net_return",
