@@ -160,6 +160,30 @@ def export(location: str, path: Path, *, as_json: bool) -> None:
         click.echo(f"{num_written} signals in {path}")
 
 
+@signals.command()
+@_ledger_option
+@click.option(
+    "--to", default="head", show_default=True, help="A revision, head (the newest) or base (nothing)."
+)
+@click.option(
+    "--discard", is_flag=True, help="Allow a way down that throws away what older tables cannot hold."
+)
+@json_option
+def migrate(location: str, to: str, *, discard: bool, as_json: bool) -> None:
+    """Bring a ledger's tables to another revision; of a SQLite file a copy is put beside it first."""
+    from marketgpt_signals.migrations.migrate import migrate as migrate_ledger
+
+    done = migrate_ledger(location, to, discard=discard)
+    backup = None if done.backup is None else str(done.backup)
+    if as_json:
+        print_json({"ledger": done.ledger, "before": done.before, "after": done.after, "backup": backup})
+    elif done.before == done.after:
+        click.echo(f"{done.ledger} is at revision {done.after} already")
+    else:
+        told = "" if backup is None else f"; as it was: {backup}"
+        click.echo(f"{done.ledger} brought from revision {done.before} to {done.after}{told}")
+
+
 @click.command()
 @_ledger_option
 @_source_option

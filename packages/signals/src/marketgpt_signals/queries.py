@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, and_, literal_column, or_, select, text, tuple_
+from sqlalchemy import Column, Select, and_, func, literal_column, or_, select, text
 
 from marketgpt_core.signal import Side
 from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, sure_at_least
@@ -27,27 +27,32 @@ class SignalFilter:
 
 
 def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
-    """Keep the signals a filter asks for."""
-    columns = signals.c
+    """Keep the signals a filter asks for.
+
+    Of several conditions the one that leaves least is left to an index, and the others are written so that
+    none fits them: SQLite, which counts no rows, would as soon walk through half of all signals.
+    """
+    columns, least = signals.c, wanted.min_probability
+    level = max((percent for percent in SURE_PERCENTS if percent / 100 <= (least or 0.0)), default=None)
+    by_symbol = wanted.symbol is not None
+    by_sure = level is not None and not by_symbol and not wanted.latest
+    by_horizon = wanted.horizon_bars is not None and not (by_symbol or by_sure or wanted.latest)
+    by_side = not (by_symbol or by_sure or by_horizon or wanted.latest)
     if wanted.symbol is not None:
         query = query.where(columns.symbol == wanted.symbol)
     if wanted.horizon_bars is not None:
-        query = query.where(columns.horizon_bars == wanted.horizon_bars)
+        horizon = columns.horizon_bars if by_horizon else columns.horizon_bars + 0
+        query = query.where(horizon == wanted.horizon_bars)
     if wanted.side is not None:
-        query = query.where(columns.side == str(wanted.side))
+        side = columns.side if by_side else columns.side + ""
+        query = query.where(side == str(wanted.side))
     if wanted.since is not None:
         query = query.where(columns.as_of >= wanted.since)
-    if wanted.min_probability is not None:
-        query = _sure(query, wanted.min_probability)
-    return query.where(signals.c.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
-
-
-def _sure(query: Select[Any], least: float) -> Select[Any]:
-    """Keep the signals whose side has at least this probability."""
-    reached = [percent for percent in SURE_PERCENTS if percent / 100 <= least]
-    if reached:  # said in the words of an index, which else would not be seen to fit
-        query = query.where(text(sure_at_least(reached[-1])))
-    return query.where(literal_column(OF_SIDE) >= least)
+    if least is not None:
+        query = query.where(literal_column(OF_SIDE) >= least)
+    if by_sure and level is not None:  # in the words of the index, which else would not be seen to fit
+        query = query.where(text(sure_at_least(level)))
+    return query.where(columns.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
 
 
 def _latest(symbol: str | None) -> Select[Any]:
@@ -59,18 +64,21 @@ def _latest(symbol: str | None) -> Select[Any]:
     upwards by as-of too, so coming from above the first row of a series is its newest.
     """
     series = signals.c.symbol, signals.c.interval, signals.c.horizon_bars
-    order = [column.desc() for column in (*series, signals.c.as_of, signals.c.seq)]
-    first = select(signals.c.seq).order_by(*order).limit(1)
+    newest_last = [column.desc() for column in (*series, signals.c.as_of, signals.c.seq)]
+    last = select(signals.c.seq).order_by(*newest_last).limit(1)
     if symbol is not None:
-        first = first.where(signals.c.symbol == symbol)
-    found = select(first.scalar_subquery().label("seq")).cte("newest", recursive=True)
+        last = last.where(signals.c.symbol == symbol)
+    found = select(last.scalar_subquery().label("seq")).cte("newest", recursive=True)
     here = signals.alias("here")
-    below = first.where(tuple_(*series) < tuple_(here.c.symbol, here.c.interval, here.c.horizon_bars))
-    step = (
-        select(below.correlate(here).scalar_subquery())
-        .select_from(found)
-        .join(here, here.c.seq == found.c.seq)
-    )
+    # The series before this one: another horizon, else another interval, else another symbol.
+    before = [
+        last.where(*(column == here.c[column.name] for column in series[:same]))
+        .where(series[same] < here.c[series[same].name])
+        .correlate(here)
+        .scalar_subquery()
+        for same in (2, 1, 0)
+    ]
+    step = select(func.coalesce(*before)).select_from(found).join(here, here.c.seq == found.c.seq)
     newest = found.union_all(step)
     one, same = signals.alias("one"), signals.alias("same")
     equal = [one.c[column.name] == same.c[column.name] for column in (*series, signals.c.as_of)]
