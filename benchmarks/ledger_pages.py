@@ -1,9 +1,9 @@
 """How long a page of signals takes in a large ledger, through the ledger and through the REST API.
 
-A ledger of SYMBOLS x 4 horizons x as many days as NUM needs is filled (by the database itself, its indexes made
-at the end; that is not measured), then each filter of the API is asked many times, with other values each time,
-for 100 signals. Then batches are appended to the full ledger, beside SQLAlchemy Core's executemany of the same
-rows into the same tables. Run it with::
+A ledger of 700 symbols x 4 horizons x as many days as NUM needs is filled (by the database itself, its
+indexes made at the end; that is not measured), then each filter of the API is asked many times, with other
+values each time, for 100 signals. Then batches are appended to the full ledger, beside SQLAlchemy Core's
+executemany of the same rows into the same tables. Run it with::
 
     uv run python benchmarks/ledger_pages.py --num 5000000 [--ledger WHERE] [--plans]
 """
@@ -30,11 +30,12 @@ from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Bands, Side, Signal
 from marketgpt_signals import queries
 from marketgpt_signals.api.cursor import write_cursor
+from marketgpt_signals.database import Database
 from marketgpt_signals.ledger import Ledger
-from marketgpt_signals.queries import SignalFilter
 from marketgpt_signals.rows import signal_row
 from marketgpt_signals.schema import signals
 
+LONG_FROM, SHORT_TO = 0.55, 0.45
 SYMBOLS, HORIZONS = 700, (5, 10, 21, 42)
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 PAGE = 100
@@ -52,11 +53,13 @@ _FILL = {
           strftime('%Y-%m-%dT00:00:00.000000Z', '2000-01-01', (i / {daily} + 21) || ' days'),
           strftime('%Y-%m-%dT21:30:00.000000Z', '2000-01-01', (i / {daily}) || ' days'),
           'threshold', 'model-0123456789abcdef', printf('%064d', 7),
-          'P(up) ' || round(u, 3) || ', median move +65 bps against 14 bps of costs', '0.1.0+e2120c6' FROM p""",
+          'P(up) ' || round(u, 3) || ', median move +65 bps against 14 bps of costs', '0.1.0+e2120c6'
+          FROM p""",
     "postgresql": """
         WITH n AS (SELECT generate_series(0, {num} - 1) AS i),
         p AS MATERIALIZED (SELECT i, 0.5 + 0.05 * (-6 + {twelve}) AS u FROM n)
-        INSERT INTO signals SELECT i + 1, md5(random()::text || i), 'S' || lpad((i / 4 % {symbols})::text, 3, '0'),
+        INSERT INTO signals
+          SELECT i + 1, md5(random()::text || i), 'S' || lpad((i / 4 % {symbols})::text, 3, '0'),
           to_char(timestamp '2000-01-01' + (i / {daily}) * interval '1 day', 'YYYY-MM-DD"T00:00:00.000000Z"'),
           CASE i % 4 WHEN 0 THEN 5 WHEN 1 THEN 10 WHEN 2 THEN 21 ELSE 42 END, '1d',
           CASE WHEN u >= 0.55 THEN 'LONG' WHEN u <= 0.45 THEN 'SHORT' ELSE 'FLAT' END,
@@ -70,9 +73,9 @@ _FILL = {
 _UNIFORM = {"sqlite": "(random() / 18446744073709551616.0 + 0.5)", "postgresql": "random()"}
 
 
-def fill(ledger: Ledger, num: int) -> None:
+def fill(database: Database, num: int) -> None:
     """Write the signals; what slows that down is taken away before and put back after."""
-    with ledger._database.write() as connection:
+    with database.write() as connection:
         dialect = connection.dialect.name
         indexes = sorted(signals.indexes, key=lambda one: str(one.name))
         for index in indexes:
@@ -112,18 +115,18 @@ def questions(num: int) -> dict[str, Callable[[random.Random], dict[str, Any]]]:
         return (FIRST_DAY + timedelta(days=draw.randrange(days))).date().isoformat()
 
     return {
-        "none": lambda draw: {},
+        "none": lambda _: {},
         "symbol": lambda draw: {"symbol": symbol(draw)},
         "horizon": lambda draw: {"horizon": draw.choice(HORIZONS)},
         "horizon nobody has": lambda draw: {"horizon": draw.randrange(50, 100)},
         "side": lambda draw: {"side": draw.choice(list(Side)).value},
-        "min_probability 0.55": lambda draw: {"min_probability": 0.55},
+        "min_probability 0.55": lambda _: {"min_probability": 0.55},
         "min_probability 0.50..0.75": lambda draw: {"min_probability": round(draw.uniform(0.5, 0.75), 3)},
         "min_probability 0.80..1": lambda draw: {"min_probability": round(draw.uniform(0.8, 1), 3)},
         "since": lambda draw: {"since": since(draw)},
-        "latest": lambda draw: {"latest": True},
+        "latest": lambda _: {"latest": True},
         "latest of a symbol": lambda draw: {"latest": True, "symbol": symbol(draw)},
-        "latest LONG over 0.6": lambda draw: {"latest": True, "side": "LONG", "min_probability": 0.6},
+        "latest LONG over 0.6": lambda _: {"latest": True, "side": "LONG", "min_probability": 0.6},
         "cursor deep in": lambda draw: {"cursor": cursor(draw)},
         "symbol, cursor deep in": lambda draw: {"symbol": symbol(draw), "cursor": cursor(draw)},
         "symbol, horizon, SHORT, 0.6": lambda draw: {
@@ -184,19 +187,19 @@ def by_api(ledger: Ledger) -> Iterator[Callable[[dict[str, Any]], int]]:
 
         def ask(parameters: dict[str, Any]) -> int:
             answer = client.get("/v1/signals", params=parameters)
-            assert answer.status_code == 200, answer.text
+            answer.raise_for_status()
             return len(answer.json()["items"])
 
         yield ask
 
 
-def plans(ledger: Ledger, num: int) -> dict[str, list[str]]:
+def plans(database: Database, num: int) -> dict[str, list[str]]:
     """Return how the database goes about each question."""
     from marketgpt_signals.api.cursor import read_cursor
     from marketgpt_signals.api.models import SignalQuery
 
     found = {}
-    with ledger._database.read() as connection:
+    with database.read() as connection:
         explain = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
         for name, make in questions(num).items():
             query = SignalQuery.model_validate(make(random.Random(1)))
@@ -213,9 +216,12 @@ def _quoted(sql: str) -> str:
     return sql.replace(":", "\\:").replace("%%", "%")
 
 
-def inserts(ledger: Ledger, num: int, batches: int) -> dict[str, float]:
+def inserts(database: Database, batches: int) -> dict[str, float]:
     """Append batches of a day each to the full ledger, ours and Core's in turns; signals a second."""
-    first = num // (SYMBOLS * 4) + 1
+    ledger = Ledger(database)
+    newest = ledger.summary().newest
+    assert newest is not None
+    first = (newest.as_of - FIRST_DAY).days + 1
     spent = {"append": 0.0, "executemany": 0.0}
     for number in range(2 * batches):
         made = list(_day(first + number))
@@ -223,7 +229,7 @@ def inserts(ledger: Ledger, num: int, batches: int) -> dict[str, float]:
         if number % 2:
             ledger.append(made)
         else:
-            with ledger._database.write() as connection:
+            with database.write() as connection:
                 connection.execute(insert(signals), [signal_row(signal) for signal in made])
         spent["append" if number % 2 else "executemany"] += time.perf_counter() - began
     return {name: batches * SYMBOLS * 4 / seconds for name, seconds in spent.items()}
@@ -233,11 +239,12 @@ def _day(day: int) -> Iterator[Signal]:
     draw, at = random.Random(day), FIRST_DAY + timedelta(days=day)
     for position in range(SYMBOLS * 4):
         up = min(max(draw.gauss(0.5, 0.05), 0.0), 1.0)
-        side = Side.LONG if up >= 0.55 else Side.SHORT if up <= 0.45 else Side.FLAT
+        side = Side.LONG if up >= LONG_FROM else Side.SHORT if up <= SHORT_TO else Side.FLAT
         yield Signal(
-            symbol=f"S{position // 4:03}", as_of=at, horizon_bars=HORIZONS[position % 4], interval=Interval.DAY,
-            side=side, probability=up, confidence=abs(2 * up - 1), close=100.0, bands=Bands(95, 98, 101, 104, 108),
-            expires_at=at + timedelta(days=21), created_at=at + timedelta(hours=21), strategy="threshold",
+            symbol=f"S{position // 4:03}", as_of=at, horizon_bars=HORIZONS[position % 4], side=side,
+            interval=Interval.DAY, probability=up, confidence=abs(2 * up - 1), close=100.0,
+            bands=Bands(95, 98, 101, 104, 108), expires_at=at + timedelta(days=21),
+            created_at=at + timedelta(hours=21), strategy="threshold",
             model_id="model-0123456789abcdef", data_fingerprint=f"{7:064}", code_revision="0.1.0+e2120c6",
             reason=f"P(up) {up:.3f}, median move +65 bps against 14 bps of costs",
         )  # fmt: skip
@@ -245,9 +252,8 @@ def _day(day: int) -> Iterator[Signal]:
 
 def show(found: dict[str, dict[str, dict[str, float]]]) -> None:
     """Print a table: medians and p99 of both ways."""
-    print(
-        f"{'filter':30} {'rows':>5}   {'ledger ms: median':>17} {'p99':>8}   {'API ms: median':>14} {'p99':>8}"
-    )
+    heads = f"{'ledger ms: median':>17} {'p99':>8}   {'API ms: median':>14} {'p99':>8}"
+    print(f"{'filter':30} {'rows':>5}   {heads}")
     for name in found["ledger"]:
         ours, api = found["ledger"][name], found["api"][name]
         print(
@@ -270,19 +276,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        with Ledger.open(options.ledger or Path(folder) / "ledger.db") as ledger:
+        database = Database.open(options.ledger or Path(folder) / "ledger.db")
+        with Ledger(database) as ledger:
             began = time.perf_counter()
             if not ledger.horizons():
-                fill(ledger, options.num)
+                fill(database, options.num)
             filled_s = time.perf_counter() - began
             print(f"{options.num:,} signals in {ledger.name}, filled in {filled_s:.0f} s")
             if options.plans:
-                print(json.dumps(plans(ledger, options.num), indent=2))
+                print(json.dumps(plans(database, options.num), indent=2))
             found: dict[str, Any] = {"ledger": measure(by_ledger(ledger), options.num, options.calls)}
             with by_api(ledger) as ask:
                 found["api"] = measure(ask, options.num, options.calls)
             show(found)
-            found["inserts_per_s"] = inserts(ledger, options.num, 10)
+            found["inserts_per_s"] = inserts(database, 10)
     told = ", ".join(f"{name} {rate:,.0f}" for name, rate in found["inserts_per_s"].items())
     print(f"into the full ledger, signals a second: {told}")
     if options.json is not None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, Table, func, insert, select
+from sqlalchemy import Column, Connection, Select, Table, func, select
 
 from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Outcome, Side, Signal
 from marketgpt_core.times import iso
 from marketgpt_signals import queries
+from marketgpt_signals.bulk import insert_rows
 from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
 from marketgpt_signals.queries import Position, SignalFilter
@@ -134,7 +135,7 @@ class Ledger(Records):
                 else:
                     _refuse_contradiction(table.name, identity, there, row, may_differ)
             if fresh:
-                connection.execute(insert(table), list(fresh.values()))
+                insert_rows(connection, table, list(fresh.values()))
             return len(fresh)
 
     # Reading
@@ -162,7 +163,12 @@ class Ledger(Records):
         self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
     ) -> list[tuple[Position, Signal]]:
         """Return signals with their positions, newest first, going on after a position."""
-        rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
+        rows: list[Mapping[str, Any]] = []
+        if wanted.latest and limit:
+            # What bears the newest as-of of all is the latest of its series: often that fills the page.
+            rows = self._page(queries.of_the_newest(select(signals), wanted), wanted, after, limit)
+        if not rows or len(rows) != limit:
+            rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row)) for row in rows]
 
     def outcome_page(

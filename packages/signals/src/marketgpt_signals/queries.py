@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -55,8 +55,14 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     return query.where(columns.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
 
 
+def of_the_newest(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
+    """Keep what a filter for the latest asks for, of the newest as-of only: there may be more, older ones."""
+    newest = select(func.max(signals.alias("any").c.as_of)).scalar_subquery()
+    return where(query, replace(wanted, latest=False)).where(signals.c.as_of == newest)
+
+
 def _latest(symbol: str | None) -> Select[Any]:
-    """Return the numbers of the newest signals of each symbol, interval and horizon, whatever else is asked.
+    """Return the numbers of each series' newest signals, whatever else is asked of them.
 
     Newest *overall*: asked for the latest LONGs, a symbol that has since turned FLAT has none.
 
@@ -64,27 +70,25 @@ def _latest(symbol: str | None) -> Select[Any]:
     upwards by as-of too, so coming from above the first row of a series is its newest.
     """
     series = signals.c.symbol, signals.c.interval, signals.c.horizon_bars
-    newest_last = [column.desc() for column in (*series, signals.c.as_of, signals.c.seq)]
-    last = select(signals.c.seq).order_by(*newest_last).limit(1)
+    kept = (*series, signals.c.as_of)
+    last = select(signals.c.seq).order_by(*(column.desc() for column in (*kept, signals.c.seq))).limit(1)
     if symbol is not None:
         last = last.where(signals.c.symbol == symbol)
-    found = select(last.scalar_subquery().label("seq")).cte("newest", recursive=True)
-    here = signals.alias("here")
+    one, same = signals.alias("one"), signals.alias("same")
+    first = select(*(one.c[column.name] for column in kept)).where(one.c.seq == last.scalar_subquery())
+    found = first.cte("newest", recursive=True)
     # The series before this one: another horizon, else another interval, else another symbol.
     before = [
-        last.where(*(column == here.c[column.name] for column in series[:same]))
-        .where(series[same] < here.c[series[same].name])
-        .correlate(here)
+        last.where(*(column == found.c[column.name] for column in series[:same_columns]))
+        .where(series[same_columns] < found.c[series[same_columns].name])
+        .correlate(found)
         .scalar_subquery()
-        for same in (2, 1, 0)
+        for same_columns in (2, 1, 0)
     ]
-    step = select(func.coalesce(*before)).select_from(found).join(here, here.c.seq == found.c.seq)
-    newest = found.union_all(step)
-    one, same = signals.alias("one"), signals.alias("same")
-    equal = [one.c[column.name] == same.c[column.name] for column in (*series, signals.c.as_of)]
-    return (
-        select(same.c.seq).select_from(newest).join(one, one.c.seq == newest.c.seq).join(same, and_(*equal))
-    )
+    step = select(*(one.c[column.name] for column in kept)).select_from(found)
+    newest = found.union_all(step.join(one, one.c.seq == func.coalesce(*before)))
+    equal = [same.c[column.name] == newest.c[column.name] for column in kept]
+    return select(same.c.seq).select_from(newest).join(same, and_(*equal))
 
 
 def distinct(column: Column[Any]) -> Select[Any]:
@@ -100,8 +104,9 @@ def newest_first(query: Select[Any], after: Position | None = None) -> Select[An
     """Order by as-of, then order of writing, newest first; go on after a position."""
     if after is not None:
         as_of, seq = after
-        older = or_(signals.c.as_of < as_of, and_(signals.c.as_of == as_of, signals.c.seq < seq))
-        query = query.where(older)
+        # The first condition follows from the second; by it the index is entered at the right place.
+        older = or_(signals.c.as_of < as_of, signals.c.seq < seq)
+        query = query.where(signals.c.as_of <= as_of, older)
     return query.order_by(signals.c.as_of.desc(), signals.c.seq.desc())
 
 

@@ -7,6 +7,7 @@ compares the two.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -46,6 +47,18 @@ def key_text(length: int) -> String:
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
+@lru_cache(maxsize=10_000)  # the signals of a day share theirs
+def stamp(moment: datetime) -> str:
+    """Return ``2024-12-31T15:30:00.000000Z``.
+
+    Raises:
+        ValueError: for a naive moment.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"a ledger stores aware datetimes, got {moment!r}")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 class Stamp(TypeDecorator[datetime]):
     """An aware datetime as fixed-width UTC text: sorts as it reads, and comes back to the microsecond."""
 
@@ -58,12 +71,7 @@ class Stamp(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Write ``2024-12-31T15:30:00.000000Z``."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a ledger stores aware datetimes, got {value!r}")
-        moment = value.astimezone(UTC).replace(tzinfo=None)
-        return moment.isoformat(timespec="microseconds") + "Z"
+        return None if value is None else stamp(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Read it back, aware, UTC."""

@@ -1,4 +1,4 @@
-"""Up and down with data in the tables, on both databases; and the end of all scripts is what the code expects."""
+"""Up and down with data in the tables, on both databases; the end of all scripts is what the code expects."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_way_down_that_would_lose_something_is_refused_unless_it_is_wanted(loc
         "--discard throws them away"
     )
     with pytest.raises(
-        LedgerError, match="at revision base could not hold 1 backtests.* 1 signals, 1 events"
+        LedgerError, match=r"at revision base could not hold 1 backtests.* 1 signals, 1 events"
     ):
         migrate(location, "base")
     with Ledger.open(location) as ledger:  # as it was
