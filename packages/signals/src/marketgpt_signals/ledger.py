@@ -178,6 +178,17 @@ class Ledger(Records):
         rows = self._page(queries.where(queries.resolved(), wanted), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row), outcome_of(row)) for row in rows]
 
+    def pages(self, size: int = 10_000) -> Iterator[list[tuple[Signal, Outcome | None]]]:
+        """Yield all signals with what came of them, newest as-of first, ``size`` at a time.
+
+        Each page is read for itself, so that nobody waits for a long export; what is written meanwhile may or
+        may not be among them.
+        """
+        after: Position | None = None
+        while rows := self._page(queries.with_outcomes(), SignalFilter(), after, size):
+            after = rows[-1]["as_of"], rows[-1]["seq"]
+            yield [(signal_of(row), None if row["signal_id"] is None else outcome_of(row)) for row in rows]
+
     def _page(
         self, query: Select[Any], wanted: SignalFilter, after: Position | None, limit: int | None
     ) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from marketgpt_core.forecast import Forecast
 from marketgpt_core.run import Run, code_revision
 from marketgpt_signals.records import RunRecord
 
-_EVALUATION = "evaluation.json"  # of marketgpt-training
+_RESULTS = "test_results.json"  # which marketgpt-training writes
 
 
 def running_code() -> str:
@@ -40,5 +40,5 @@ def run_record(path: Path, forecasts: Sequence[Forecast], now: datetime) -> RunR
             raise DataError(
                 f"the forecasts are of model {forecast.model_id}, and not of run {run.id} in {path}"
             )
-    metrics = run.json(_EVALUATION) if _EVALUATION in run.manifest["files"] else {}
+    metrics = run.json(_RESULTS) if _RESULTS in run.manifest["files"] else {}
     return RunRecord(run_id=run.id, path=str(path.resolve()), metrics=metrics, created_at=now)

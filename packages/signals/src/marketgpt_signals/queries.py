@@ -115,6 +115,12 @@ def resolved() -> Select[Any]:
     return select(signals, outcomes).join(outcomes, outcomes.c.signal_id == signals.c.id)
 
 
+def with_outcomes() -> Select[Any]:
+    """Signals, and their outcomes where there are any."""
+    joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
+    return select(signals, outcomes).select_from(joined)
+
+
 def unresolved() -> Select[Any]:
     """Signals that have no outcome yet, oldest as-of first."""
     joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
