@@ -241,3 +241,16 @@ def test_signals_say_what_code_made_them(cli):
     listed = json.loads(ok(cli("signals list --ledger l.db --json --limit 1")))
     assert listed[0]["code_revision"] == running_code()
     assert running_code().startswith("0.")
+
+
+def test_a_backtest_can_be_written_down(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    line = "backtest --ledger l.db --source test --horizon 5 --json seed=3"
+    told = json.loads(ok(cli(line)))
+    assert json.loads(ok(cli(f"{line} --record"))) == json.loads(ok(cli(f"{line} --record"))) == told
+    with Ledger.open("l.db") as ledger:
+        [record] = ledger.backtests()
+    assert record.config == told["config"]
+    assert {**record.metrics, "config": record.config} == told
+    assert record.data_fingerprint == CANDLES.fingerprint()
+    assert [str(moment)[:10] for moment in (record.first_as_of, record.last_as_of)] == [DAYS[0], DAYS[-1]]

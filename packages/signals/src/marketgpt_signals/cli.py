@@ -234,6 +234,7 @@ def migrate(location: str, to: str, *, discard: bool, as_json: bool) -> None:
 @click.option("--strategy", help="Only this strategy's signals.")
 @click.option("--model", help="Only signals of this model id.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
+@click.option("--record", is_flag=True, help="Write the backtest down in the ledger.")
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
 def backtest(
@@ -244,6 +245,7 @@ def backtest(
     strategy: str | None,
     model: str | None,
     out: Path | None,
+    record: bool,
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -251,10 +253,13 @@ def backtest(
 
     KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
     """
+    from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides, load_config
     from marketgpt_core.files import write_json
     from marketgpt_signals.backtest import BacktestConfig, backtest_signals
     from marketgpt_signals.candle_source import fetch_candles
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.provenance import backtest_record
     from marketgpt_signals.tables import print_backtest
 
     chosen = _chosen(location, horizon, strategy, model)
@@ -266,6 +271,9 @@ def backtest(
     if out is not None:
         write_json(out, result.to_json())
     summary = result.to_json(series=False)
+    if record:
+        with Ledger.open(location, must_exist=True) as ledger:
+            ledger.record_backtest(backtest_record(summary, candles, chosen, SystemClock().now()))
     if as_json:
         print_json(summary)
     else:

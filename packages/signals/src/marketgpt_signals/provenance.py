@@ -1,16 +1,19 @@
-"""What signals came from: the code that runs, and the run of a model."""
+"""What signals and backtests came from: the code that runs, the run of a model, the candles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from marketgpt_core.candles import Candles
 from marketgpt_core.errors import DataError
 from marketgpt_core.forecast import Forecast
 from marketgpt_core.run import Run, code_revision
-from marketgpt_signals.records import RunRecord
+from marketgpt_core.signal import Signal
+from marketgpt_signals.records import BacktestRecord, RunRecord
 
 _RESULTS = "test_results.json"  # which marketgpt-training writes
 
@@ -42,3 +45,26 @@ def run_record(path: Path, forecasts: Sequence[Forecast], now: datetime) -> RunR
             )
     metrics = run.json(_RESULTS) if _RESULTS in run.manifest["files"] else {}
     return RunRecord(run_id=run.id, path=str(path.resolve()), metrics=metrics, created_at=now)
+
+
+def backtest_record(
+    summary: Mapping[str, Any], candles: Candles, traded: Sequence[Signal], now: datetime
+) -> BacktestRecord:
+    """Return what a ledger writes down of a backtest.
+
+    Args:
+        summary: Of :meth:`marketgpt_signals.backtest.BacktestResult.to_json`, without the series.
+        candles: It traded on.
+        traded: The signals, at least one.
+        now: Aware.
+    """
+    moments = [signal.as_of for signal in traded]
+    return BacktestRecord(
+        config=summary["config"],
+        metrics={name: value for name, value in summary.items() if name != "config"},
+        data_fingerprint=candles.fingerprint(),
+        first_as_of=min(moments),
+        last_as_of=max(moments),
+        code_revision=running_code(),
+        created_at=now,
+    )
