@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy import Column, ColumnElement, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from marketgpt_core.signal import Side
 from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, sure_at_least
@@ -26,11 +29,32 @@ class SignalFilter:
     latest: bool = False
 
 
+class _Hidden(ColumnElement[Any]):
+    """A column that SQLite uses no index for; PostgreSQL knows better what each condition leaves."""
+
+    inherit_cache = True
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012 - SQLAlchemy's way
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+        self.type = column.type
+
+
+@compiles(_Hidden)
+def _as_it_is(element: _Hidden, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    return str(compiler.process(element.column, **options))
+
+
+@compiles(_Hidden, "sqlite")
+def _behind_a_plus(element: _Hidden, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    return "+" + str(compiler.process(element.column, **options))
+
+
 def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     """Keep the signals a filter asks for.
 
-    Of several conditions the one that leaves least is left to an index, and the others are written so that
-    none fits them: SQLite, which counts no rows, would as soon walk through half of all signals.
+    Of several conditions the one that leaves least is left to an index, and the others are hidden from them:
+    SQLite, which counts no rows, would as soon walk through half of all signals.
     """
     columns, least = signals.c, wanted.min_probability
     level = max((percent for percent in SURE_PERCENTS if percent / 100 <= (least or 0.0)), default=None)
@@ -41,10 +65,10 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     if wanted.symbol is not None:
         query = query.where(columns.symbol == wanted.symbol)
     if wanted.horizon_bars is not None:
-        horizon = columns.horizon_bars if by_horizon else columns.horizon_bars + 0
+        horizon = columns.horizon_bars if by_horizon else _Hidden(columns.horizon_bars)
         query = query.where(horizon == wanted.horizon_bars)
     if wanted.side is not None:
-        side = columns.side if by_side else columns.side + ""
+        side = columns.side if by_side else _Hidden(columns.side)
         query = query.where(side == str(wanted.side))
     if wanted.since is not None:
         query = query.where(columns.as_of >= wanted.since)
