@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from marketgpt_core.cli.root import main
+from marketgpt_core.files import write_json
+from marketgpt_core.run import Run
 from marketgpt_core.testing import make_candles, make_forecast
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.provenance import running_code
@@ -254,3 +256,17 @@ def test_a_backtest_can_be_written_down(cli):
     assert {**record.metrics, "config": record.config} == told
     assert record.data_fingerprint == CANDLES.fingerprint()
     assert [str(moment)[:10] for moment in (record.first_as_of, record.last_as_of)] == [DAYS[0], DAYS[-1]]
+
+
+def test_the_run_behind_forecasts_is_checked_and_written_down(cli, tmp_path, clock):
+    write_json(tmp_path / "run" / "model.json", {"name": "tiny"})
+    run = Run.seal(tmp_path / "run", data_fingerprint="f" * 64, clock=clock)
+    made = make_forecast(["AAA"], as_of=DAYS[:2], horizons=(2,)).to_frame()
+    made.assign(model_id=f"gpt-{run.id}").to_parquet("mine.parquet")
+    ok(cli("signals generate --forecasts mine.parquet --ledger l.db --run run"))
+    with Ledger.open("l.db") as ledger:
+        assert [record.run_id for record in ledger.runs()] == [run.id]
+    status, _, err = cli("signals generate --forecasts f.parquet --ledger new.db --run run")
+    assert status == 2
+    assert f"the forecasts are of model random-walk, and not of run {run.id}" in err
+    assert not Path("new.db").exists()

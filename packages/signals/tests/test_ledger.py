@@ -268,8 +268,7 @@ with Ledger.open(location) as ledger:
 """
 
 
-def test_two_processes_write_at_once(tmp_path):
-    location = str(tmp_path / "ledger.db")
+def test_two_processes_make_a_ledger_and_write_at_once(location):
     commands = ([sys.executable, "-c", WRITER, location, symbol] for symbol in ("AAA", "BBB"))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with ExitStack() as stack:

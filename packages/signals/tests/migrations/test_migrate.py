@@ -83,6 +83,7 @@ def test_a_ledger_of_before_alembic_is_refused_then_brought_up_with_all_it_holds
 ):
     path = tmp_path / "old.db"
     old_ledger(path)
+    path.chmod(0o600)
     before = path.read_bytes()
     told = f"is at revision 0001, this version needs {HEAD}: run marketgpt signals migrate --ledger {path}"
     with pytest.raises(LedgerError, match=told):
@@ -104,7 +105,8 @@ def test_a_ledger_of_before_alembic_is_refused_then_brought_up_with_all_it_holds
     fresh = tmp_path / "fresh.db"
     Ledger.open(fresh).close()
     assert shape(str(path)) == shape(str(fresh))
-    # The copy is the ledger as it was, and it alone is left beside it.
+    # The copy is the ledger as it was, for the same eyes, and it alone is left beside it.
+    assert backup.stat().st_mode == path.stat().st_mode
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT count(*) FROM signals").fetchone() == (2,)
         assert connection.execute("SELECT value FROM meta").fetchone() == ("1",)

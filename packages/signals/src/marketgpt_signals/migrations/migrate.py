@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -147,6 +148,7 @@ def _copy(path: Path, revision: str) -> Path:
             closing(sqlite3.connect(temporary)) as copy,
         ):
             source.backup(copy)
+        shutil.copymode(path, backup)
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"cannot copy {path} to {backup}, so it is left as it is: {error}") from error
     return backup
