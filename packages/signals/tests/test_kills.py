@@ -23,7 +23,7 @@ from marketgpt_signals.ledger import Ledger
 WRITERS = 4
 SIGNALS = int(os.environ.get("MARKETGPT_SIGNALS", "1500"))
 MOST_KILLS = 300
-LARGEST_BATCH = 200
+LARGEST_BATCH = max(1, SIGNALS // 100)  # hundreds of commits each, so that many kills fall between them
 AT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -95,7 +95,7 @@ def test_killed_writers_lose_nothing_they_were_told_is_there(location, tmp_path)
     began, kills = time.monotonic(), 0
     children = {start(writer, location, tmp_path): writer for writer in range(WRITERS)}
     while children:
-        time.sleep(draw.uniform(0.0, 0.25))
+        time.sleep(draw.uniform(0.0, 0.12))
         reap(children, tmp_path)
         if not children or kills == MOST_KILLS:
             continue
