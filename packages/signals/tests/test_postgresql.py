@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from marketgpt_core.signal import Outcome, Side
+from marketgpt_signals.bulk import insert_rows
+from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.migrations.migrate import migrate
 from marketgpt_signals.records import BacktestRecord, RunRecord
+from marketgpt_signals.rows import signal_row
+from marketgpt_signals.schema import signals
 
 AT = datetime(2016, 1, 12, tzinfo=UTC)
 TABLES = ["signals", "outcomes", "events", "backtests", "runs"]
@@ -77,22 +81,27 @@ def test_rows_can_be_neither_changed_nor_removed(filled, raw, table, statement):
 
 def test_the_order_of_writing_is_the_order_of_committing(filled, raw, url, make_signal):
     """Else one who reads on from the last number would miss what a slower writer commits later."""
-    seqs: list[int] = []
+    database = Database.open(url)
+    other = threading.Thread(target=lambda: filled.append([make_signal(9, symbol="SECOND")]))
+    with database.write() as connection:
+        insert_rows(connection, signals, [signal_row(make_signal(9, symbol="FIRST"))])
+        other.start()
+        other.join(timeout=0.3)
+        assert other.is_alive()  # it waits, though the two are about nothing in common
+        assert raw.execute("SELECT count(*) FROM signals WHERE symbol = 'SECOND'").fetchone() == (0,)
+    other.join(timeout=30)
+    database.close()
+    newest = raw.execute("SELECT symbol FROM signals ORDER BY seq DESC LIMIT 2").fetchall()
+    assert newest == [("SECOND",), ("FIRST",)]
 
-    def write(position: int) -> None:
-        with Ledger.open(url) as ledger:
-            for day in range(10):
-                ledger.append([make_signal(day, symbol=f"W{position}")])
 
-    writers = [threading.Thread(target=write, args=(position,)) for position in range(3)]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        seqs.append(raw.execute("SELECT count(*) = max(seq) - min(seq) + 1 FROM signals").fetchone()[0])
-    for writer in writers:
-        writer.join()
-    assert seqs
-    assert all(seqs)
+def test_a_writer_waits_for_a_lock_no_longer_than_told(filled, url, make_signal, monkeypatch):
+    monkeypatch.setattr("marketgpt_signals.database.BUSY_TIMEOUT_S", 0.05)
+    database = Database.open(url)
+    with database.write(), pytest.raises(LedgerError, match="canceling statement due to lock timeout"):
+        filled.append([make_signal(10)])
+    database.close()
+    assert filled.append([make_signal(10)]) == 1
 
 
 def test_a_ledger_goes_down_and_up_again_with_what_it_holds(postgres, make_signal):
