@@ -60,6 +60,7 @@ def test_the_id_is_of_what_was_asked(signal: Signal, change: dict[str, Any]) -> 
         {"created_at": datetime(2024, 3, 9, tzinfo=UTC)},
         {"reason": "because"},
         {"size": 0.5},
+        {"code_revision": "0.2.0"},
         {"as_of": datetime(2024, 3, 8, 1, tzinfo=timezone(timedelta(hours=1)))},  # the same instant
     ],
 )
@@ -81,6 +82,11 @@ def test_the_id_is_not_of_what_was_answered(signal: Signal, change: dict[str, An
         ({"horizon_bars": 0}, "signal.horizon_bars must be at least 1, got 0"),
         ({"close": 0.0}, "signal.close must be positive and finite, got 0.0"),
         ({"close": NAN}, "signal.close"),
+        (
+            {"model_id": "a\0b"},
+            r"signal.model_id must be text without NUL and lone surrogates, got 'a\\x00b'",
+        ),
+        ({"reason": "\udcff"}, "signal.reason must be text without NUL and lone surrogates"),
     ],
 )
 def test_a_signal_that_makes_no_sense_is_refused(signal: Signal, change: dict[str, Any], words: str) -> None:

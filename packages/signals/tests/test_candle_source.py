@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from marketgpt_core.config import Config
-from marketgpt_core.errors import ConfigError, DataError, PluginError
+from marketgpt_core.errors import ConfigError, DataError, FetchError, FetchReason, PluginError
 from marketgpt_core.interval import Interval
 from marketgpt_core.testing import make_candles
-from marketgpt_signals.candle_source import fetch_candles
+from marketgpt_signals.candle_source import fetch_candles, fetch_what_there_is
 
 
 class Folder:
@@ -25,6 +25,9 @@ class Folder:
 
     def fetch(self, symbols, *, start, end, interval):
         assert (start, end, interval) == (None, None, Interval.DAY)
+        for symbol, reason in (("GONE", FetchReason.DELISTED), ("BUSY", FetchReason.THROTTLED)):
+            if symbol in symbols:
+                raise FetchError(f"not {symbol}", reason=reason)
         if unknown := set(symbols) - {"AAA", "BBB"}:
             raise DataError(f"unknown symbol {unknown} in {self.config.place}")
         return make_candles(symbols, num_candles=5)
@@ -66,9 +69,16 @@ def test_a_source_without_locations_refuses_one():
         fetch_candles("smple", ["AAA"], Interval.DAY)
 
 
-def test_symbols_the_source_lacks_can_be_left_out():
-    assert fetch_candles("sample", ["AAA", "CCC"], Interval.DAY, skip_unknown=True).symbols == ("AAA",)
-    assert fetch_candles("sample", ["CCC"], Interval.DAY, skip_unknown=True).symbols == ()
-    # A source that cannot list its symbols is asked for all of them.
+def test_symbols_the_source_lacks_are_told_and_take_no_other_with_them():
+    candles, gone, unreached = fetch_what_there_is("sample", ["AAA", "CCC"], Interval.DAY)
+    assert (candles.symbols, gone, unreached) == (("AAA",), {"CCC": "sample does not have it"}, {})
+    candles, gone, _ = fetch_what_there_is("sample", ["CCC"], Interval.DAY)
+    assert (candles.symbols, list(gone)) == ((), ["CCC"])
+    # A source that cannot list its symbols is asked for each.
+    asked = ["AAA", "GONE", "BBB", "BUSY"]
+    candles, gone, unreached = fetch_what_there_is("folder:secretive", asked, Interval.DAY)
+    assert (candles.symbols, gone) == (("AAA", "BBB"), {"GONE": "delisted: not GONE"})
+    assert unreached == {"BUSY": "throttled: not BUSY"}
+    # What is wrong with the place, and not with a symbol, is still refused.
     with pytest.raises(DataError, match="unknown symbol"):
-        fetch_candles("folder:secretive", ["AAA", "CCC"], Interval.DAY, skip_unknown=True)
+        fetch_what_there_is("folder:secretive", ["AAA", "CCC"], Interval.DAY)

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from marketgpt_core.cli.root import main
+from marketgpt_core.files import write_json
+from marketgpt_core.run import Run
 from marketgpt_core.testing import make_candles, make_forecast
+from marketgpt_signals.ledger import Ledger
+from marketgpt_signals.provenance import running_code
 
 CANDLES = make_candles(["AAA", "BBB"], num_candles=60, start="2016-01-04")
 
@@ -91,7 +95,7 @@ def test_the_whole_way(cli):
 
     done = json.loads(ok(cli("signals resolve --ledger l.db --source test --json")))
     # All 25 signals of each symbol and horizon end within the 60 candles.
-    assert done == {"resolved": 100, "open": 0, "without_candles": []}
+    assert done == {"resolved": 100, "open": 0, "unresolved": [], "unreached": {}}
     assert ok(cli("signals resolve --ledger l.db --source test")).startswith(
         "0 signals resolved, 0 still open"
     )
@@ -130,7 +134,11 @@ def test_symbols_without_candles_are_told_apart(cli):
     ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
     _, out, err = cli("signals resolve --ledger l.db --source test")
     assert out == "5 signals resolved, 5 still open\n"
-    assert err == "no candles in test for CCC\n"
+    assert err == "CCC: 5 signals cannot be resolved: test does not have it\n"
+    again = json.loads(ok(cli("signals resolve --ledger l.db --source test --json")))
+    assert [(one["symbol"], len(one["signals"])) for one in again["unresolved"]] == [("CCC", 5)]
+    with Ledger.open("l.db") as ledger:
+        assert [event.payload for event in ledger.events(kind="unresolved")] == again["unresolved"]
 
 
 def test_signals_the_candles_do_not_reach_are_told(cli):
@@ -157,6 +165,17 @@ def test_signals_the_candles_do_not_reach_are_told(cli):
         ("signals list --ledger full.db --symbol ../x", "is not a symbol (from --symbol)"),
         ("signals list --ledger full.db --since tomorrow", "'tomorrow' is not a date"),
         ("signals list --ledger full.db --min-probability 2", "0<=x<=1"),
+        (
+            "signals generate --forecasts f.parquet --ledger l.db --max-age 3",
+            "'3' is not an age (from --max-age)",
+        ),
+        (
+            "signals generate --forecasts f.parquet --ledger l.db --max-age 3d",
+            "f.parquet: the newest forecast of AAA is of 2016-02-05, ",
+        ),
+        ("signals generate --forecasts f.parquet --ledger l.db --run .", ". is not a finished run"),
+        ("signals migrate --ledger none.db", "there is no ledger at none.db"),
+        ("signals migrate --ledger full.db --to 9", "there is no revision '9'"),
         ("signals export --ledger full.db --out x.xls", "cannot export to 'x.xls'"),
         ("backtest --ledger full.db --source test", "has signals for 2, 5 bars: choose one with --horizon"),
         (
@@ -197,3 +216,57 @@ def test_two_models_are_not_mixed_up(cli):
     )
     assert np.sum(json.loads(Path("b.json").read_text())["series"]["positions"]) < 0
     assert bear["symbols"] == ["AAA", "BBB"]
+
+
+def test_old_forecasts_are_refused_and_nothing_is_written(cli):
+    status, _, err = cli("signals generate --forecasts f.parquet --ledger l.db --max-age 1w")
+    assert status == 2
+    assert "days ago; 7 are allowed (and 1 symbols more)" in err
+    assert not Path("l.db").exists()
+    make_forecast(["AAA"], as_of=["2199-01-01"], horizons=(2,)).to_frame().to_parquet("early.parquet")
+    _, _, err = cli("signals generate --forecasts early.parquet --ledger l.db --max-age 1w")
+    assert "AAA is of 2199-01-01, which has not come yet" in err
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db --max-age 5000w"))
+
+
+def test_an_empty_ledger_says_so(cli):
+    Ledger.open("l.db").close()
+    for line in ("list", "resolve --source test", "export --out x.csv"):
+        status, _, err = cli(f"signals {line} --ledger l.db")
+        assert (status, err) == (0, "l.db has no signals yet\n")
+    assert ok(cli("signals list --ledger l.db --json")) == "[]\n"
+    assert cli("backtest --ledger l.db --source test")[2].count("has no signals yet") == 1
+
+
+def test_signals_say_what_code_made_them(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    listed = json.loads(ok(cli("signals list --ledger l.db --json --limit 1")))
+    assert listed[0]["code_revision"] == running_code()
+    assert running_code().startswith("0.")
+
+
+def test_a_backtest_can_be_written_down(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    line = "backtest --ledger l.db --source test --horizon 5 --json seed=3"
+    told = json.loads(ok(cli(line)))
+    assert json.loads(ok(cli(f"{line} --record"))) == json.loads(ok(cli(f"{line} --record"))) == told
+    with Ledger.open("l.db") as ledger:
+        [record] = ledger.backtests()
+    assert record.config == told["config"]
+    assert {**record.metrics, "config": record.config} == told
+    assert record.data_fingerprint == CANDLES.fingerprint()
+    assert [str(moment)[:10] for moment in (record.first_as_of, record.last_as_of)] == [DAYS[0], DAYS[-1]]
+
+
+def test_the_run_behind_forecasts_is_checked_and_written_down(cli, tmp_path, clock):
+    write_json(tmp_path / "run" / "model.json", {"name": "tiny"})
+    run = Run.seal(tmp_path / "run", data_fingerprint="f" * 64, clock=clock)
+    made = make_forecast(["AAA"], as_of=DAYS[:2], horizons=(2,)).to_frame()
+    made.assign(model_id=f"gpt-{run.id}").to_parquet("mine.parquet")
+    ok(cli("signals generate --forecasts mine.parquet --ledger l.db --run run"))
+    with Ledger.open("l.db") as ledger:
+        assert [record.run_id for record in ledger.runs()] == [run.id]
+    status, _, err = cli("signals generate --forecasts f.parquet --ledger new.db --run run")
+    assert status == 2
+    assert f"the forecasts are of model random-walk, and not of run {run.id}" in err
+    assert not Path("new.db").exists()

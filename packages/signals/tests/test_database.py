@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from marketgpt_signals.errors import LedgerError
 from marketgpt_signals.ledger import Ledger
+from marketgpt_signals.schema import HEAD
 
 
 def refusal(location: str | Path, **options: bool) -> str:
@@ -56,13 +58,18 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_another_schema_version(tmp_path):
+def test_another_revision_is_refused_and_told_what_to_do(tmp_path):
     path = tmp_path / "ledger.db"
     Ledger.open(path).close()
+    run(path, "UPDATE alembic_version SET version_num = '0002'")
+    told = f"run marketgpt signals migrate --ledger {path}"
+    assert refusal(path) == f"the ledger {path} is at revision 0002, this version needs {HEAD}: {told}"
+    # Before alembic a number said so.
+    run(path, "DELETE FROM alembic_version")
+    run(path, "UPDATE meta SET value = '1'")
+    assert f"is at revision 0001, this version needs {HEAD}" in refusal(path)
     run(path, "UPDATE meta SET value = '7'")
-    assert refusal(path) == f"the ledger {path} has schema '7'; this version reads 1"
-    run(path, "DELETE FROM meta")
-    assert "has schema 'None'" in refusal(path)
+    assert refusal(path) == f"the ledger {path} has schema '7', which no version of ours wrote"
 
 
 def test_places_that_cannot_be_written(tmp_path):
@@ -85,35 +92,46 @@ def test_a_ledger_outlives_its_process(url):
     assert "write a SQLite ledger as a path" in refusal(url)
 
 
-def test_urls_that_lead_nowhere():
-    assert refusal("nope://host/db") == "nope://host/db: SQLAlchemy knows no such database"
+def test_urls_that_lead_nowhere(monkeypatch):
+    message = (
+        "mysql+pymysql://me:***@host/db: a ledger lives in SQLite (a path) or PostgreSQL (postgresql://...)"
+    )
+    assert refusal("mysql+pymysql://me:secret@host/db") == message
     assert refusal("://") == "'://' is neither a path nor a database URL"
-    message = refusal("mysql+pymysql://me:secret@host/db")
-    assert message == "mysql+pymysql://me:***@host/db: its driver is missing: pip install pymysql"
+    told = refusal("postgresql://me:secret@127.0.0.1:1/db")
+    assert told.startswith("cannot use the ledger postgresql://me:***@127.0.0.1:1/db: ")
+    assert "secret" not in told
+    assert "secret" not in refusal("postgresql://me:secret@host:port/db")
 
 
-def test_a_ledger_that_is_deleted_is_an_error_and_not_a_new_one(ledger, make_signal):
-    ledger.append([make_signal()])
-    Path(ledger.name).unlink()
-    for use in (ledger.signals, ledger.summary, lambda: ledger.append([make_signal(1)])):
+def test_postgresql_without_its_driver(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    told = 'the driver of PostgreSQL is missing: pip install "marketgpt-signals[postgres]"'
+    assert refusal("postgresql://me:secret@host/db") == f"postgresql://me:***@host/db: {told}"
+
+
+def test_a_ledger_that_is_deleted_is_an_error_and_not_a_new_one(sqlite_ledger, make_signal):
+    sqlite_ledger.append([make_signal()])
+    Path(sqlite_ledger.name).unlink()
+    for use in (sqlite_ledger.signals, sqlite_ledger.summary, lambda: sqlite_ledger.append([make_signal(1)])):
         with pytest.raises(LedgerError, match=r"cannot use the ledger .*: unable to open database file"):
             use()
-    assert not Path(ledger.name).exists()
+    assert not Path(sqlite_ledger.name).exists()
 
 
-def test_a_ledger_that_turns_to_rubbish_is_an_error(ledger, make_signal):
-    ledger.append([make_signal()])
-    Path(ledger.name).write_bytes(b"rubbish" * 1_000)
+def test_a_ledger_that_turns_to_rubbish_is_an_error(sqlite_ledger, make_signal):
+    sqlite_ledger.append([make_signal()])
+    Path(sqlite_ledger.name).write_bytes(b"rubbish" * 1_000)
     with pytest.raises(LedgerError, match="file is not a database"):
-        ledger.signals()
+        sqlite_ledger.signals()
 
 
-def test_a_lock_that_does_not_end_is_one_line(ledger, make_signal, monkeypatch):
+def test_a_lock_that_does_not_end_is_one_line(sqlite_ledger, make_signal, monkeypatch):
     monkeypatch.setattr("marketgpt_signals.database.BUSY_TIMEOUT_S", 0.01)
-    with closing(sqlite3.connect(ledger.name, isolation_level=None)) as other:
+    with closing(sqlite3.connect(sqlite_ledger.name, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert ledger.signals() == []  # readers never wait
+        assert sqlite_ledger.signals() == []  # readers never wait
         with pytest.raises(LedgerError, match="database is locked"):
-            ledger.append([make_signal()])
+            sqlite_ledger.append([make_signal()])
         other.execute("ROLLBACK")
-    assert ledger.append([make_signal()]) == 1
+    assert sqlite_ledger.append([make_signal()]) == 1

@@ -9,6 +9,7 @@ import pytest
 from marketgpt_core.errors import ConfigError, RunError
 from marketgpt_core.signal import Outcome, Side
 from marketgpt_signals.export import export_ledger
+from marketgpt_signals.rows import OUTCOME_FIELDS, SIGNAL_FIELDS, signal_row
 
 
 @pytest.fixture
@@ -57,3 +58,34 @@ def test_places_that_cannot_be_written_are_named(ledger, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
         export_ledger(ledger, tmp_path / "file" / "out.csv")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_pages_make_one_file_with_each_signal_once(ledger, make_signal, tmp_path, suffix, monkeypatch):
+    """The first page has no outcome, the last nothing but."""
+    pages = type(ledger).pages
+    monkeypatch.setattr(type(ledger), "pages", lambda self: pages(self, size=3))
+    said = [make_signal(day, symbol=symbol) for day in range(5) for symbol in ("AAA", "BBB")]
+    ledger.append(said)
+    at = datetime(2016, 1, 12, tzinfo=UTC)
+    ledger.write_outcomes([Outcome(make_signal(0).id, at, at, 1.0, 1.1, 0.1, 0.09, 14.0, None, True, at)])
+    path = tmp_path / f"out{suffix}"
+    assert export_ledger(ledger, path) == 10
+    if suffix == ".json":
+        rows = json.loads(path.read_text())
+        assert {row["id"] for row in rows} == {signal.id for signal in said}
+        assert [row["outcome"] is None for row in rows].count(False) == 1
+        return
+    frame = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    assert set(frame["id"]) == {signal.id for signal in said}
+    assert len(frame) == 10
+    assert frame["net_return"].notna().sum() == 1
+    assert frame["hit"].isna().all()
+
+
+def test_columns_are_those_of_the_ledger(filled, make_signal, tmp_path):
+    export_ledger(filled, tmp_path / "full.parquet")
+    frame = pd.read_parquet(tmp_path / "full.parquet")
+    assert list(frame.columns) == [*SIGNAL_FIELDS, *(name for name in OUTCOME_FIELDS if name != "signal_id")]
+    assert tuple(signal_row(make_signal())) == SIGNAL_FIELDS
+    assert str(frame["as_of"].dtype).startswith("datetime64")

@@ -19,6 +19,7 @@ from marketgpt_core.signal import Bands, Outcome, Side, Signal, SignalReader
 from marketgpt_signals.errors import LedgerError
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.queries import SignalFilter
+from marketgpt_signals.schema import SCHEMA_VERSION
 
 AT = datetime(2016, 1, 12, 14, 30, 0, 123_456, tzinfo=UTC)
 
@@ -192,7 +193,7 @@ def test_summary(ledger, make_signal):
     summary = ledger.summary()
     assert (summary.num_signals, summary.num_outcomes, summary.num_events) == (2, 1, 0)
     assert summary.newest == make_signal(1)
-    assert summary.schema_version == 1
+    assert summary.schema_version == SCHEMA_VERSION
 
 
 def test_it_is_what_dashboards_ask_for(ledger):
@@ -204,7 +205,7 @@ def test_it_is_what_dashboards_ask_for(ledger):
 
 floats = st.floats(0.001, 1e12, allow_nan=False)
 moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
-texts = st.text(max_size=40)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 
 
 @st.composite
@@ -225,6 +226,7 @@ def any_signal(draw):
         model_id=draw(texts),
         data_fingerprint=draw(texts),
         reason=draw(texts),
+        code_revision=draw(texts),
     )
 
 
@@ -266,8 +268,7 @@ with Ledger.open(location) as ledger:
 """
 
 
-def test_two_processes_write_at_once(tmp_path):
-    location = str(tmp_path / "ledger.db")
+def test_two_processes_make_a_ledger_and_write_at_once(location):
     commands = ([sys.executable, "-c", WRITER, location, symbol] for symbol in ("AAA", "BBB"))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with ExitStack() as stack:

@@ -13,7 +13,7 @@ from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Bands, Side, Signal
 from marketgpt_core.testing import make_candles
 from marketgpt_signals.costs import CostModel
-from marketgpt_signals.resolve import outcome_for, resolve
+from marketgpt_signals.resolve import UNRESOLVED, Unresolved, outcome_for, resolve, resolve_all
 from marketgpt_signals.testing import CREATED_AT
 
 FREE = CostModel(fee_bps=0, slippage_bps=0, borrow_bps_per_year=0)
@@ -149,3 +149,35 @@ def test_the_clock_decides_nothing_but_the_stamp(ledger, make_signal, clock):
     clock.advance(timedelta(days=3_650))
     assert resolve(ledger, Candles([SERIES[:3]]), clock=clock, cost=FREE) == 0
     assert resolve(ledger, Candles([SERIES[:4]]), clock=clock, cost=FREE) == 1
+
+
+def test_what_cannot_be_known_is_told_and_written_down_once(ledger, make_signal, clock):
+    """A hole of a month in the candles, and candles that end for good."""
+    days = ["2016-01-04", "2016-01-05", "2016-02-15", "2016-02-16"]
+    plain = series_of([100.0] * 4, [100.0] * 4)
+    holed = replace(plain, time=np.array(days, dtype="datetime64[ns]"))
+    ended = replace(plain, symbol="BBB")
+    first = make_signal(0, horizon_bars=1)
+    late, fresh = (make_signal(3, symbol="BBB", horizon_bars=bars) for bars in (1, 30))
+    fresh = replace(fresh, expires_at=clock.now())
+    ledger.append([first, late, fresh, make_signal(symbol="CCC")])
+    candles, gone = Candles([holed, ended]), {"CCC": "delisted: gone"}
+    done = resolve_all(ledger, candles, clock=clock, absent=gone)
+    behind = "its candles end at 2016-01-07, before it is left: delisted, halted, or a source that is behind"
+    expected = (
+        Unresolved("AAA", Interval.DAY, "no candles between 2016-01-05 and 2016-02-15", (first.id,)),
+        Unresolved("BBB", Interval.DAY, behind, (late.id,)),
+        Unresolved("CCC", Interval.DAY, "delisted: gone", (make_signal(symbol="CCC").id,)),
+    )
+    assert (done.num_written, done.unresolved) == (0, expected)
+    stated = ledger.events(kind=UNRESOLVED)
+    assert [event.payload for event in stated] == [one.to_json() for one in expected]
+    # Again: reported, and not written down a second time.
+    assert resolve_all(ledger, candles, clock=clock, absent=gone).unresolved == expected
+    assert ledger.events() == stated
+    # The bar turned up after all.
+    whole = replace(
+        plain, time=np.array(["2016-01-04", "2016-01-05", "2016-01-06", "2016-01-07"], dtype="M8[ns]")
+    )
+    assert resolve(ledger, Candles([whole]), clock=clock) == 1
+    assert [signal for signal, _ in ledger.resolved()] == [first]

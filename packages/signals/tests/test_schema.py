@@ -9,21 +9,27 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from marketgpt_core.signal import Outcome
+from marketgpt_signals.records import BacktestRecord, RunRecord
 from marketgpt_signals.schema import STAMP_LENGTH, Stamp
+
+COLUMNS = {"signals": "side", "outcomes": "net_return", "events": "kind", "backtests": "id", "runs": "path"}
 
 
 @pytest.fixture
-def raw(ledger, make_signal):
+def raw(sqlite_ledger, make_signal):
+    ledger = sqlite_ledger
     signal = make_signal()
     ledger.append([signal])
     at = datetime(2016, 1, 12, tzinfo=UTC)
     ledger.write_outcomes([Outcome(signal.id, at, at, 1.0, 1.1, 0.1, 0.09, 14.0, True, True, at)])
     ledger.record_event("retrained", {"fold": 3}, at)
+    ledger.record_run(RunRecord("run", "runs/1", {}, at))
+    ledger.record_backtest(BacktestRecord({}, {}, "f", at, at, "0.1.0", at))
     with closing(sqlite3.connect(ledger.name, isolation_level=None)) as connection:
         yield connection
 
 
-@pytest.mark.parametrize("table", ["signals", "outcomes", "events"])
+@pytest.mark.parametrize("table", ["signals", "outcomes", "events", "backtests", "runs"])
 @pytest.mark.parametrize(
     "statement",
     [
@@ -38,7 +44,7 @@ def raw(ledger, make_signal):
 def test_rows_can_be_neither_changed_nor_removed(raw, table, statement):
     before = raw.execute(f"SELECT * FROM {table}").fetchall()
     assert len(before) == 1
-    column = {"signals": "side", "outcomes": "net_return", "events": "kind"}[table]
+    column = COLUMNS[table]
     with pytest.raises(sqlite3.IntegrityError, match=f"{table} is append-only"):
         raw.execute(statement.format(table=table, column=column))
     assert raw.execute(f"SELECT * FROM {table}").fetchall() == before

@@ -64,6 +64,8 @@ class Signal:
         reason: One sentence: why this side.
         size: In [0, 1]: how much of the symbol's budget to hold; means nothing for FLAT. No part of the
             identity: one signal says one size.
+        code_revision: Version and git revision of the code that made it; empty when nobody said. It is no
+            part of the identity: the same statement made by newer code is the same statement.
     """
 
     symbol: str
@@ -82,6 +84,7 @@ class Signal:
     data_fingerprint: str
     reason: str = ""
     size: float = 1.0
+    code_revision: str = ""
 
     def __post_init__(self) -> None:
         check_symbol(self.symbol)
@@ -95,6 +98,8 @@ class Signal:
             raise DataError(f"signal.close must be positive and finite, got {self.close!r}")
         if self.horizon_bars < 1:
             raise DataError(f"signal.horizon_bars must be at least 1, got {self.horizon_bars}")
+        for name in _TEXTS:
+            _check_text(name, getattr(self, name))
 
     @property
     def id(self) -> str:
@@ -104,6 +109,19 @@ class Signal:
             self.model_id, self.strategy,
         )  # fmt: skip
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+_TEXTS = ("strategy", "model_id", "data_fingerprint", "reason", "code_revision")
+
+
+def _check_text(name: str, text: str) -> None:
+    # A NUL parts the fields of the identity, and no PostgreSQL stores one.
+    try:
+        written = text.encode()
+    except UnicodeEncodeError:
+        written = b"\0"
+    if b"\0" in written:
+        raise DataError(f"signal.{name} must be text without NUL and lone surrogates, got {text[:40]!r}")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from marketgpt_monitoring.alerting import alert_on
 from marketgpt_monitoring.check import MonitorReport, check
 from marketgpt_signals.backtest import BacktestConfig, BacktestResult, backtest_signals
 from marketgpt_signals.ledger import Ledger
+from marketgpt_signals.provenance import running_code
 from marketgpt_signals.resolve import resolve
 from marketgpt_training.config import TrainConfig, preset
 from marketgpt_training.evaluation.evaluate import Evaluation
@@ -147,8 +148,10 @@ def _write_forecasts(workspace: Workspace, *forecasts: Forecast) -> None:
 def _write_signals(ledger: Ledger, forecasts: tuple[Forecast, ...], clock: Clock) -> list[Signal]:
     strategy = registry("signal-strategy").create("threshold", {"horizons": SIGNAL_HORIZONS})
     by_id: dict[str, Signal] = {}
+    revision = running_code()
     for forecast in forecasts:
-        by_id |= {signal.id: signal for signal in strategy.signals(forecast, created_at=clock.now())}
+        made = strategy.signals(forecast, created_at=clock.now())
+        by_id |= {signal.id: replace(signal, code_revision=revision) for signal in made}
     ledger.append(by_id.values())
     return list(by_id.values())
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from marketgpt_signals.costs import CostModel
     from marketgpt_signals.errors import LedgerError
     from marketgpt_signals.known import View
-    from marketgpt_signals.ledger import Event, Ledger
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.records import BacktestRecord, Event, RunRecord
     from marketgpt_signals.registry import strategies
     from marketgpt_signals.rules.threshold import ProbabilityThreshold
 
@@ -32,10 +33,12 @@ _HOME = {
     "BacktestResult": "backtest",
     "CostModel": "costs",
     "Decision": "base",
-    "Event": "ledger",
+    "BacktestRecord": "records",
+    "Event": "records",
     "Ledger": "ledger",
     "LedgerError": "errors",
     "ProbabilityThreshold": "rules.threshold",
+    "RunRecord": "records",
     "SignalStrategy": "base",
     "StrategyConfig": "base",
     "View": "known",
@@ -49,6 +52,7 @@ _HOME = {
 
 __all__ = [
     "BacktestConfig",
+    "BacktestRecord",
     "BacktestResult",
     "CostModel",
     "Decision",
@@ -56,6 +60,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "ProbabilityThreshold",
+    "RunRecord",
     "SignalStrategy",
     "StrategyConfig",
     "View",

@@ -20,6 +20,11 @@ _source_option = click.option("--source", required=True, help="Candles: sample, 
 _SIDES = ("LONG", "SHORT", "FLAT")
 
 
+def _say_when_empty(num_signals: int, name: str) -> None:
+    if not num_signals:
+        click.echo(f"{name} has no signals yet", err=True)
+
+
 @click.group()
 def signals() -> None:
     """Make signals from forecasts, list them, and see what came of them."""
@@ -31,15 +36,21 @@ def signals() -> None:
 @click.option("--strategy", default="threshold", show_default=True, help="Name of the strategy.")
 @click.option("--source", help="Candles, for a strategy that reads them: sample, parquet:DIR, csv:DIR, ...")
 @click.option("--calibration", type=click.Path(path_type=Path), help="JSON of signals calibrate.")
+@click.option("--max-age", metavar="AGE", help="Refuse forecasts of a symbol whose newest is older: 3d, 12h.")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="The run that made them: checked, and written down."
+)
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
 def generate(
-    path: Path,
     *,
+    path: Path,
     location: str,
     strategy: str,
     source: str | None,
     calibration: Path | None,
+    max_age: str | None,
+    run: Path | None,
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -47,20 +58,29 @@ def generate(
 
     KEY=VALUE sets an option of the strategy, for example long_threshold=0.6 horizons=[5,10].
     """
+    from dataclasses import replace
+
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides
-    from marketgpt_signals.generate import generate_signals
+    from marketgpt_signals.forecasts import parse_age, read_forecasts, refuse_old
+    from marketgpt_signals.generate import calibrated, generate_signals
     from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.provenance import run_record, running_code
     from marketgpt_signals.registry import strategies
-    from marketgpt_signals.verify.replay import NOT_KEPT
 
     chosen = strategies().create(strategy, apply_overrides({}, options), where=f"strategy {strategy}")
-    now = SystemClock().now()
-    made = generate_signals(chosen, path, created_at=now, source=source, calibration=calibration)
-    if NOT_KEPT and any(signal.size != 1.0 for signal in made):
-        click.echo("note: this ledger keeps no sizes; its backtest trades every signal in full", err=True)
+    now, revision = SystemClock().now(), running_code()
+    age = None if max_age is None else parse_age(max_age, where="--max-age")
+    forecasts = read_forecasts(path)
+    if age is not None:
+        refuse_old(forecasts, age, now, where=str(path))
+    known = None if run is None else run_record(run, forecasts, now)
+    said = generate_signals(chosen, calibrated(forecasts, calibration), created_at=now, source=source)
+    made = [replace(signal, code_revision=revision) for signal in said]
     with Ledger.open(location) as ledger:
         num_new = ledger.append(made)
+        if known is not None:
+            ledger.record_run(known)
         name = ledger.name
     sides = Counter(str(signal.side) for signal in made)
     report = {"ledger": name, "strategy": strategy, "signals": len(made), "new": num_new}
@@ -113,9 +133,12 @@ def list_(
             latest=latest,
             limit=limit,
         )
+        is_empty, name = not found and not ledger.horizons(), ledger.name
     now = SystemClock().now()
     if as_json:
         print_json([signal_json(signal) | {"expired": signal.expires_at <= now} for signal in found])
+    elif is_empty:
+        _say_when_empty(0, name)
     else:
         print_signals(found, now)
 
@@ -128,35 +151,42 @@ def list_(
 def resolve(location: str, source: str, options: tuple[str, ...], *, as_json: bool) -> None:
     """Write what came of the signals whose horizon has passed in the candles.
 
-    KEY=VALUE sets a cost, for example fee_bps=10.
+    Where a candle it needs is missing nothing is guessed: the reason is told here, and written to the ledger
+    as an event. KEY=VALUE sets a cost, for example fee_bps=10.
     """
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides, load_config
     from marketgpt_core.interval import Interval
-    from marketgpt_signals.candle_source import fetch_candles
+    from marketgpt_signals.candle_source import fetch_what_there_is
     from marketgpt_signals.costs import CostModel
     from marketgpt_signals.ledger import Ledger
-    from marketgpt_signals.resolve import resolve as resolve_ledger
+    from marketgpt_signals.resolve import Unresolved, resolve_all
 
     cost = load_config(CostModel, apply_overrides({}, options), where="KEY=VALUE")
     with Ledger.open(location, must_exist=True) as ledger:
-        waiting = ledger.pending()
-        num_written, missing = 0, []
+        waiting, num_written = ledger.pending(), 0
+        gaps, unreached = list[Unresolved](), dict[str, str]()
         for interval in Interval:
             symbols = [symbol for symbol, its in waiting if its is interval]
             if not symbols:
                 continue
-            candles = fetch_candles(source, symbols, interval, skip_unknown=True)
-            missing += [symbol for symbol in symbols if symbol not in candles]
-            num_written += resolve_ledger(ledger, candles, clock=SystemClock(), cost=cost)
-        summary = ledger.summary()
+            candles, gone, busy = fetch_what_there_is(source, symbols, interval)
+            done = resolve_all(ledger, candles, clock=SystemClock(), cost=cost, absent=gone)
+            num_written += done.num_written
+            gaps += done.unresolved
+            unreached |= busy
+        summary, name = ledger.summary(), ledger.name
     num_open = summary.num_signals - summary.num_outcomes
     if as_json:
-        print_json({"resolved": num_written, "open": num_open, "without_candles": missing})
+        told = {"unresolved": [one.to_json() for one in gaps], "unreached": unreached}
+        print_json({"resolved": num_written, "open": num_open, **told})
         return
     click.echo(f"{num_written} signals resolved, {num_open} still open")
-    if missing:
-        click.echo(f"no candles in {source} for {', '.join(missing)}", err=True)
+    _say_when_empty(summary.num_signals, name)
+    for one in gaps:
+        click.echo(f"{one.symbol}: {len(one.signal_ids)} signals cannot be resolved: {one.reason}", err=True)
+    for symbol, why in unreached.items():
+        click.echo(f"{symbol}: no candles just now: {why}", err=True)
 
 
 @signals.command()
@@ -169,11 +199,36 @@ def export(location: str, path: Path, *, as_json: bool) -> None:
     from marketgpt_signals.ledger import Ledger
 
     with Ledger.open(location, must_exist=True) as ledger:
-        num_written = export_ledger(ledger, path)
+        num_written, name = export_ledger(ledger, path), ledger.name
     if as_json:
         print_json({"signals": num_written, "out": str(path)})
     else:
         click.echo(f"{num_written} signals in {path}")
+        _say_when_empty(num_written, name)
+
+
+@signals.command()
+@_ledger_option
+@click.option(
+    "--to", default="head", show_default=True, help="A revision, head (the newest) or base (nothing)."
+)
+@click.option(
+    "--discard", is_flag=True, help="Allow a way down that throws away what older tables cannot hold."
+)
+@json_option
+def migrate(location: str, to: str, *, discard: bool, as_json: bool) -> None:
+    """Bring a ledger's tables to another revision; of a SQLite file a copy is put beside it first."""
+    from marketgpt_signals.migrations.migrate import migrate as migrate_ledger
+
+    done = migrate_ledger(location, to, discard=discard)
+    backup = None if done.backup is None else str(done.backup)
+    if as_json:
+        print_json({"ledger": done.ledger, "before": done.before, "after": done.after, "backup": backup})
+    elif done.before == done.after:
+        click.echo(f"{done.ledger} is at revision {done.after} already")
+    else:
+        told = "" if backup is None else f"; as it was: {backup}"
+        click.echo(f"{done.ledger} brought from revision {done.before} to {done.after}{told}")
 
 
 signals.add_command(calibrate)
@@ -187,6 +242,7 @@ signals.add_command(bands)
 @click.option("--strategy", help="Only this strategy's signals.")
 @click.option("--model", help="Only signals of this model id.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
+@click.option("--record", is_flag=True, help="Write the backtest down in the ledger.")
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
 def backtest(
@@ -197,6 +253,7 @@ def backtest(
     strategy: str | None,
     model: str | None,
     out: Path | None,
+    record: bool,
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -204,10 +261,13 @@ def backtest(
 
     KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
     """
+    from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides, load_config
     from marketgpt_core.files import write_json
     from marketgpt_signals.backtest import BacktestConfig, backtest_signals
     from marketgpt_signals.candle_source import fetch_candles
+    from marketgpt_signals.ledger import Ledger
+    from marketgpt_signals.provenance import backtest_record
     from marketgpt_signals.tables import print_backtest
 
     chosen = _chosen(location, horizon, strategy, model)
@@ -219,6 +279,9 @@ def backtest(
     if out is not None:
         write_json(out, result.to_json())
     summary = result.to_json(series=False)
+    if record:
+        with Ledger.open(location, must_exist=True) as ledger:
+            ledger.record_backtest(backtest_record(summary, candles, chosen, SystemClock().now()))
     if as_json:
         print_json(summary)
     else:

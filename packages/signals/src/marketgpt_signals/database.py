@@ -7,46 +7,67 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from marketgpt_signals import schema
 from marketgpt_signals.errors import LedgerError
 
 BUSY_TIMEOUT_S = 30.0
+_CONNECT_TIMEOUT_S = 10
 _PAUSE_S = 0.02
 _WRITES = "marketgpt_writes"
+# Of what is read often: a page of a large ledger is sought by indexes of hundreds of megabytes.
+_CACHE_KIB = 65_536
+_POSTGRESQL = ("postgresql", "postgres")
+# The lock that writers of one PostgreSQL database queue for; any fixed number of 64 bits will do.
+_WRITE_LOCK = 0x6D61726B6574
 
 
 class Database:
-    """A database that holds a ledger of this schema version.
+    """A database that holds a ledger of this version's revision.
 
     Args:
         engine: Where it is.
         name: Its path or URL (without a password), for messages.
+        path: Of a SQLite file; None for a server.
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, path: Path | None = None) -> None:
         self._engine = engine
         self.name = name
+        self.path = path
 
     @classmethod
     def open(cls, location: str | Path, *, must_exist: bool = False) -> Database:
         """Open a SQLite file or an SQLAlchemy URL, creating the tables where there are none.
 
         Raises:
-            LedgerError: when it cannot be opened, is something else, or has another schema version.
+            LedgerError: when it cannot be opened, is something else, or is at another revision.
         """
-        path, name = _where(location)
-        if path is None:
-            database = cls(_server_engine(str(location), name), name)
-        else:
-            _touch(path, must_exist=must_exist)
-            database = cls(_sqlite_engine(path), name)
-        database._prepare(must_exist=must_exist)
+        database = cls.connect(location, must_exist=must_exist)
+        try:
+            database.prepare(must_exist=must_exist)
+        except BaseException:
+            database.close()
+            raise
         return database
+
+    @classmethod
+    def connect(cls, location: str | Path, *, must_exist: bool = False) -> Database:
+        """Open it whatever is in it: for :mod:`marketgpt_signals.migrations`.
+
+        Raises:
+            LedgerError: when it cannot be opened.
+        """
+        place, name = _where(location)
+        if isinstance(place, URL):
+            return cls(_server_engine(place, name), name)
+        _touch(place, must_exist=must_exist)
+        return cls(_sqlite_engine(place), name, place)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,7 +85,7 @@ class Database:
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         try:
             with self._engine.connect() as plain:
-                connection = plain.execution_options(**{_WRITES: writes})
+                connection = plain.execution_options(**self._options(writes=writes))
                 with connection.begin():
                     yield connection
         except DBAPIError as error:
@@ -74,64 +95,106 @@ class Database:
         """Close what is open."""
         self._engine.dispose()
 
-    def _prepare(self, *, must_exist: bool) -> None:
-        with self.read() as connection:
-            found = set(inspect(connection).get_table_names())
-            version = self._version(connection, found) if found else None
-        if version is None:
-            if must_exist:
-                raise LedgerError(f"{self.name} is not a ledger: it is empty")
-            version = self._create()
-        if version != str(schema.SCHEMA_VERSION):
-            raise LedgerError(
-                f"the ledger {self.name} has schema {version!r}; this version reads {schema.SCHEMA_VERSION}"
-            )
+    def _options(self, *, writes: bool) -> dict[str, Any]:
+        if self.path is None and not writes:
+            return {_WRITES: False, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return {_WRITES: writes}
 
-    def _version(self, connection: Connection, found: set[str]) -> str:
+    def revision(self, connection: Connection) -> str | None:
+        """Return the revision of the tables; None when there are no tables at all.
+
+        Raises:
+            LedgerError: when the database is something else.
+        """
+        found = set(inspect(connection).get_table_names())
+        if not found:
+            return None
         if not {"meta", "signals"} <= found:
             tables = ", ".join(sorted(found)[:5])
             raise LedgerError(f"{self.name} is a database, but not a ledger: it holds {tables}")
+        if schema.revision_table.name in found:
+            stamped = connection.execute(select(schema.revision_table.c.version_num)).scalar()
+            if stamped is not None:
+                return str(stamped)
+        # Before alembic the tables were numbered, and there was but one number.
         query = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
-        return str(connection.execute(query).scalar())
+        number = connection.execute(query).scalar()
+        if number != "1":
+            raise LedgerError(f"the ledger {self.name} has schema {number!r}, which no version of ours wrote")
+        return "0001"
+
+    def prepare(self, *, must_exist: bool = False) -> None:
+        """Make the tables where there are none, and refuse those of another revision.
+
+        Raises:
+            LedgerError: see :meth:`open`.
+        """
+        with self.read() as connection:
+            revision = self.revision(connection)
+        if revision is None:
+            if must_exist:
+                raise LedgerError(f"{self.name} is not a ledger: it is empty")
+            revision = self._create()
+        if revision != schema.HEAD:
+            # In the middle of somebody's evening is no time to change tables unasked.
+            raise LedgerError(
+                f"the ledger {self.name} is at revision {revision}, this version needs {schema.HEAD}: "
+                f"run marketgpt signals migrate --ledger {self.name}"
+            )
 
     def _create(self) -> str:
         with self.write() as connection:
             # Another process may have been first; this one then waited for its lock.
-            found = set(inspect(connection).get_table_names())
-            if found:
-                return self._version(connection, found)
+            there = self.revision(connection)
+            if there is not None:
+                return there
             schema.metadata.create_all(connection)
-            version = str(schema.SCHEMA_VERSION)
-            connection.execute(insert(schema.meta).values(key="schema_version", value=version))
-            return version
+            number = {"key": "schema_version", "value": str(schema.SCHEMA_VERSION)}
+            connection.execute(insert(schema.meta).values(number))
+            schema.revision_table.create(connection)
+            connection.execute(insert(schema.revision_table).values(version_num=schema.HEAD))
+            return schema.HEAD
 
 
 def _first_line(error: BaseException | None) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0]
 
 
-def _where(location: str | Path) -> tuple[Path | None, str]:
-    """Return (path of a SQLite file or None for a server, name for messages)."""
+def _where(location: str | Path) -> tuple[Path | URL, str]:
+    """Return (path of a SQLite file or URL of a server, name for messages)."""
     if isinstance(location, Path) or "://" not in location:
         return Path(location), str(location)
     try:
         url = make_url(location)
-    except ArgumentError:
-        raise LedgerError(f"{location!r} is neither a path nor a database URL") from None
+    except (ArgumentError, ValueError):  # a port that is no number
+        raise LedgerError(f"{location.split('@')[-1]!r} is neither a path nor a database URL") from None
+    name = url.render_as_string(hide_password=True)
+    if url.get_backend_name() in _POSTGRESQL:
+        return url.set(drivername="postgresql+psycopg"), name
     if url.get_backend_name() != "sqlite":
-        return None, url.render_as_string(hide_password=True)
+        raise LedgerError(f"{name}: a ledger lives in SQLite (a path) or PostgreSQL (postgresql://...)")
     if not url.database or url.database == ":memory:" or url.query:
         raise LedgerError(f"{location!r}: write a SQLite ledger as a path or sqlite:///PATH")
     return Path(url.database), url.database
 
 
-def _server_engine(url: str, name: str) -> Engine:
+def _server_engine(url: URL, name: str) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=True)
-    except NoSuchModuleError:
-        raise LedgerError(f"{name}: SQLAlchemy knows no such database") from None
-    except ModuleNotFoundError as error:
-        raise LedgerError(f"{name}: its driver is missing: pip install {error.name}") from None
+        engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S})
+    except ImportError:
+        raise LedgerError(
+            f'{name}: the driver of PostgreSQL is missing: pip install "marketgpt-signals[postgres]"'
+        ) from None
+    event.listen(engine, "begin", _begin_on_server)
+    return engine
+
+
+def _begin_on_server(connection: Connection) -> None:
+    # Writers queue as they do for a SQLite file: what one looked up stays true until it has written, and
+    # the order of writing is the order of committing, so that who reads on from a number misses none.
+    if connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -184,6 +247,7 @@ def _sqlite_engine(path: Path) -> Engine:
         # mode=rw: a ledger that was deleted is an error, not a new and empty one.
         connection = _connect(path, "rw")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
     # A connection a transaction: opening a file is cheap, and nothing is shared across fork or threads.

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from marketgpt_core.errors import DataError, MarketGPTError
+from marketgpt_core.errors import ConfigError, DataError, MarketGPTError
 from marketgpt_core.forecast import Forecast
+from marketgpt_core.times import iso, to_datetime
 
+_AGE = re.compile(r"(\d{1,5})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LABELS = ("interval", "model_id", "data_fingerprint")
 
 
@@ -45,3 +52,44 @@ def one_forecast(path: Path) -> Forecast:
         there = ", ".join(sorted({f"{one.model_id}/{one.interval}" for one in found}))
         raise DataError(f"{path} holds the forecasts of several models or candles ({there}): give one's")
     return found[0]
+
+
+def parse_age(text: str, *, where: str) -> timedelta:
+    """Turn ``90m``, ``12h``, ``3d`` or ``1w`` into a duration.
+
+    Raises:
+        ConfigError: for anything else; it names ``where``.
+    """
+    match = _AGE.fullmatch(text)
+    if not match:
+        raise ConfigError(f"{text[:40]!r} is not an age (from {where}): write 90m, 12h, 3d or 1w")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def refuse_old(forecasts: Sequence[Forecast], max_age: timedelta, now: datetime, *, where: str) -> None:
+    """Refuse forecasts of a symbol whose newest is too old, or of after now.
+
+    A forecast's age counts from its ``as_of``, the stamp (open) of the last candle it used.
+
+    Args:
+        forecasts: All that were read; older ones beside a new one are history.
+        max_age: The most that is allowed.
+        now: Aware.
+        where: Where they come from, for the message.
+
+    Raises:
+        DataError: for the first such symbol; it tells how many there are.
+    """
+    newest: dict[str, np.datetime64] = {}
+    for forecast in forecasts:
+        for symbol, as_of in zip(forecast.symbols, forecast.as_of, strict=True):
+            newest[symbol] = max(newest.get(symbol, as_of), as_of)
+    ages = {symbol: now - to_datetime(as_of) for symbol, as_of in newest.items()}
+    refused = [symbol for symbol, age in ages.items() if not timedelta(0) <= age <= max_age]
+    if not refused:
+        return
+    symbol, others = refused[0], len(refused) - 1
+    more = f" (and {others} symbols more)" if others else ""
+    allowed, age = max_age / timedelta(days=1), ages[symbol]
+    told = "which has not come yet" if age < timedelta(0) else f"{age.days} days ago; {allowed:g} are allowed"
+    raise DataError(f"{where}: the newest forecast of {symbol} is of {iso(newest[symbol])}, {told}{more}")

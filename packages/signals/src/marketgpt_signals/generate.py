@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,58 +11,55 @@ from marketgpt_core.errors import ConfigError
 from marketgpt_core.forecast import Forecast
 from marketgpt_core.signal import Signal
 from marketgpt_signals.base import SignalStrategy, signals_of
-from marketgpt_signals.candle_source import fetch_candles
-from marketgpt_signals.forecasts import read_forecasts
+from marketgpt_signals.candle_source import fetch_what_there_is
 
 
-def calibrated_forecasts(path: Path, calibration: Path | None = None) -> list[Forecast]:
-    """Read forecasts and put their P(up) right, if a calibration is given.
+def calibrated(forecasts: Sequence[Forecast], calibration: Path | None = None) -> list[Forecast]:
+    """Return forecasts with their P(up) put right, if a calibration is given.
 
     Raises:
-        DataError: for a file that cannot be read, or a calibration that does not fit the forecasts.
+        DataError: for a calibration that cannot be read or does not fit the forecasts.
     """
-    found = read_forecasts(path)
     if calibration is None:
-        return found
+        return list(forecasts)
     from marketgpt_signals.calibration.calibrator import Calibration
 
     curves = Calibration.load(calibration)
-    return [curves.apply(forecast) for forecast in found]
+    return [curves.apply(forecast) for forecast in forecasts]
 
 
 def candles_for(forecast: Forecast, source: str | None) -> Candles | None:
-    """Fetch the candles of a forecast's symbols; None without a source."""
+    """Fetch what candles there are of a forecast's symbols; None without a source."""
     if source is None:
         return None
-    return fetch_candles(source, sorted(set(forecast.symbols)), forecast.interval, skip_unknown=True)
+    found, _, _ = fetch_what_there_is(source, sorted(set(forecast.symbols)), forecast.interval)
+    return found
 
 
 def generate_signals(
     strategy: SignalStrategy,
-    path: Path,
+    forecasts: Sequence[Forecast],
     *,
     created_at: datetime,
     source: str | None = None,
-    calibration: Path | None = None,
 ) -> list[Signal]:
-    """Make the signals of a file of forecasts.
+    """Make the signals of forecasts.
 
     Args:
         strategy: The strategy.
-        path: What ``marketgpt forecast --out`` wrote.
+        forecasts: Calibrated, where that is wanted.
         created_at: When; aware.
         source: Where candles come from.
-        calibration: What ``marketgpt signals calibrate`` wrote.
 
     Raises:
         ConfigError: when the strategy reads candles and there is no source.
-        DataError: for files or rows that cannot be used.
+        DataError: for rows that cannot be used.
     """
     if strategy.history_bars and source is None:
         raise ConfigError(f"strategy {strategy.name} reads candles: say where from with --source")
     return [
         signal
-        for forecast in calibrated_forecasts(path, calibration)
+        for forecast in forecasts
         for signal in signals_of(
             strategy, forecast, created_at=created_at, candles=candles_for(forecast, source)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,38 +9,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, Table, func, insert, select
+from sqlalchemy import Column, Connection, Select, Table, func, select
 
-from marketgpt_core.errors import DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Outcome, Side, Signal
 from marketgpt_core.times import iso
 from marketgpt_signals import queries
+from marketgpt_signals.bulk import insert_rows
 from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
 from marketgpt_signals.queries import Position, SignalFilter
+from marketgpt_signals.records import Records, check_limit, plain, refuse_naive
 from marketgpt_signals.rows import outcome_of, outcome_row, signal_of, signal_row
 from marketgpt_signals.schema import SCHEMA_VERSION, events, outcomes, signals
 
 # SQLite takes 32,766 bound values a statement, older builds 999.
 _CHUNK = 500
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened around the signals: a retraining, an incident, a promotion.
-
-    Attributes:
-        seq: Order of writing, increasing.
-        at: When; aware, UTC.
-        kind: What, one word.
-        payload: JSON object.
-    """
-
-    seq: int
-    at: datetime
-    kind: str
-    payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,7 +34,7 @@ class Summary:
     Attributes:
         num_signals, num_outcomes, num_events: Rows.
         newest: The signal with the newest as-of; None when there is none.
-        schema_version: Of the tables.
+        schema_version: Revision of the tables.
     """
 
     num_signals: int
@@ -61,22 +44,18 @@ class Summary:
     schema_version: int = SCHEMA_VERSION
 
 
-class Ledger:
+class Ledger(Records):
     """Signals and their outcomes in a database that itself refuses to change or delete them.
 
     Many processes may write and read at once: a write takes SQLite's lock at its start and waits for it
     up to 30 seconds. It is a :class:`marketgpt_core.signal.SignalReader`. Use it as a context manager or
     call :meth:`close`.
 
-    On a database other than SQLite the tables are the same, but nothing below this class enforces yet
-    that rows stay.
+    PostgreSQL does the same when it is given a URL: writers queue for one lock of the database.
 
     Args:
         database: An opened database; use :meth:`open`.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @classmethod
     def open(cls, location: str | Path, *, must_exist: bool = False) -> Ledger:
@@ -87,7 +66,7 @@ class Ledger:
             must_exist: Refuse to make one: for readers, who would otherwise look at nothing.
 
         Raises:
-            LedgerError: when it cannot be opened or written, is no ledger, or has another schema version.
+            LedgerError: when it cannot be opened or written, is no ledger, or is at another revision.
         """
         return cls(Database.open(location, must_exist=must_exist))
 
@@ -113,8 +92,8 @@ class Ledger:
     def append(self, new: Iterable[Signal]) -> int:
         """Write signals, all of them or none; those already there are left as they are.
 
-        Two signals are the same if their ids are, and must then say the same; only ``created_at`` may
-        differ, and the first one stays.
+        Two signals are the same if their ids are, and must then say the same; only ``created_at`` and
+        ``code_revision`` may differ, and the first one stays.
 
         Returns:
             How many were new.
@@ -123,7 +102,7 @@ class Ledger:
             LedgerError: when a signal contradicts one that is there.
         """
         rows = [signal_row(signal) for signal in new]
-        return self._add(signals, signals.c.id, rows, may_differ="created_at")
+        return self._add(signals, signals.c.id, rows, may_differ=("created_at", "code_revision"))
 
     def write_outcomes(self, new: Iterable[Outcome]) -> int:
         """Write what came of signals, all or nothing; the same outcome again is ignored.
@@ -135,9 +114,11 @@ class Ledger:
             LedgerError: for a signal that is not here, or another outcome than the one already written.
         """
         rows = [outcome_row(outcome) for outcome in new]
-        return self._add(outcomes, outcomes.c.signal_id, rows, may_differ="resolved_at")
+        return self._add(outcomes, outcomes.c.signal_id, rows, may_differ=("resolved_at",))
 
-    def _add(self, table: Table, key: Column[Any], rows: list[dict[str, Any]], *, may_differ: str) -> int:
+    def _add(
+        self, table: Table, key: Column[Any], rows: list[dict[str, Any]], *, may_differ: Sequence[str]
+    ) -> int:
         if not rows:
             return 0
         with self._database.write() as connection:
@@ -154,29 +135,8 @@ class Ledger:
                 else:
                     _refuse_contradiction(table.name, identity, there, row, may_differ)
             if fresh:
-                connection.execute(insert(table), list(fresh.values()))
+                insert_rows(connection, table, list(fresh.values()))
             return len(fresh)
-
-    def record_event(self, kind: str, payload: Mapping[str, Any], at: datetime) -> Event:
-        """Write down that something happened.
-
-        Args:
-            kind: What, one word.
-            payload: JSON object, without NaN.
-            at: When; aware.
-
-        Raises:
-            LedgerError: when the payload is not JSON or ``at`` is naive.
-        """
-        _refuse_naive("at", at)
-        try:
-            content = json.loads(json.dumps(dict(payload), allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise LedgerError(f"the payload of event {kind!r} is not JSON: {error}") from error
-        with self._database.write() as connection:
-            written = connection.execute(insert(events).values(at=at, kind=kind, payload=content))
-            key = written.inserted_primary_key
-        return Event(seq=int(key[0]) if key else 0, at=at, kind=kind, payload=content)
 
     # Reading
 
@@ -203,7 +163,12 @@ class Ledger:
         self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
     ) -> list[tuple[Position, Signal]]:
         """Return signals with their positions, newest first, going on after a position."""
-        rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
+        rows: list[Mapping[str, Any]] = []
+        if wanted.latest and limit:
+            # What bears the newest as-of of all is the latest of its series: often that fills the page.
+            rows = self._page(queries.of_the_newest(select(signals), wanted), wanted, after, limit)
+        if not rows or len(rows) != limit:
+            rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row)) for row in rows]
 
     def outcome_page(
@@ -213,19 +178,30 @@ class Ledger:
         rows = self._page(queries.where(queries.resolved(), wanted), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row), outcome_of(row)) for row in rows]
 
+    def pages(self, size: int = 10_000) -> Iterator[list[tuple[Signal, Outcome | None]]]:
+        """Yield all signals with what came of them, newest as-of first, ``size`` at a time.
+
+        Each page is read for itself, so that nobody waits for a long export; what is written meanwhile may or
+        may not be among them.
+        """
+        after: Position | None = None
+        while rows := self._page(queries.with_outcomes(), SignalFilter(), after, size):
+            after = rows[-1]["as_of"], rows[-1]["seq"]
+            yield [(signal_of(row), None if row["signal_id"] is None else outcome_of(row)) for row in rows]
+
     def _page(
         self, query: Select[Any], wanted: SignalFilter, after: Position | None, limit: int | None
     ) -> list[Mapping[str, Any]]:
-        _refuse_naive("since", wanted.since)
-        return self._all(queries.newest_first(query, after).limit(_limit(limit)))
+        refuse_naive("since", wanted.since)
+        return self._all(queries.newest_first(query, after).limit(check_limit(limit)))
 
     def resolved(
         self, *, symbol: str | None = None, since: datetime | None = None, limit: int | None = None
     ) -> list[tuple[Signal, Outcome]]:
         """Return signals whose outcome is known, oldest as-of first."""
-        _refuse_naive("since", since)
+        refuse_naive("since", since)
         query = queries.where(queries.resolved(), SignalFilter(symbol=symbol, since=since))
-        query = query.order_by(signals.c.as_of, signals.c.seq).limit(_limit(limit))
+        query = query.order_by(signals.c.as_of, signals.c.seq).limit(check_limit(limit))
         return [(signal_of(row), outcome_of(row)) for row in self._all(query)]
 
     def unresolved(self, *, symbol: str | None = None) -> list[Signal]:
@@ -241,8 +217,7 @@ class Ledger:
 
     def horizons(self) -> list[int]:
         """Return the horizons there are signals for, in bars, increasing."""
-        query = select(signals.c.horizon_bars).distinct().order_by(signals.c.horizon_bars)
-        return [row["horizon_bars"] for row in self._all(query)]
+        return [row["value"] for row in self._all(queries.distinct(signals.c.horizon_bars))]
 
     def get(self, signal_id: str) -> tuple[Signal, Outcome | None] | None:
         """Return a signal and what came of it, by its id; None when there is none."""
@@ -252,23 +227,11 @@ class Ledger:
             outcome = came.first()
         if said is None:
             return None
-        return signal_of(_plain(said)), None if outcome is None else outcome_of(_plain(outcome))
+        return signal_of(plain(said)), None if outcome is None else outcome_of(plain(outcome))
 
     def symbols(self) -> list[str]:
         """Return the symbols that have signals, sorted."""
-        return [row["symbol"] for row in self._all(select(signals.c.symbol).distinct().order_by("symbol"))]
-
-    def events(
-        self, *, kind: str | None = None, since: datetime | None = None, limit: int | None = None
-    ) -> list[Event]:
-        """Return events, oldest first."""
-        _refuse_naive("since", since)
-        query = select(events).order_by(events.c.at, events.c.seq).limit(_limit(limit))
-        if kind is not None:
-            query = query.where(events.c.kind == kind)
-        if since is not None:
-            query = query.where(events.c.at >= since)
-        return [Event(**row) for row in self._all(query)]
+        return [row["value"] for row in self._all(queries.distinct(signals.c.symbol))]
 
     def summary(self) -> Summary:
         """Count what is here."""
@@ -282,27 +245,8 @@ class Ledger:
             num_signals=counts[0],
             num_outcomes=counts[1],
             num_events=counts[2],
-            newest=None if newest is None else signal_of(_plain(newest)),
+            newest=None if newest is None else signal_of(plain(newest)),
         )
-
-    def _all(self, query: Select[Any]) -> list[Mapping[str, Any]]:
-        with self._database.read() as connection:
-            return [_plain(row) for row in connection.execute(query).mappings()]
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key): value for key, value in row.items()}
-
-
-def _limit(limit: int | None) -> int | None:
-    if limit is not None and limit < 0:
-        raise DataError(f"limit must be at least 0, got {limit}")
-    return limit
-
-
-def _refuse_naive(name: str, moment: datetime | None) -> None:
-    if moment is not None and moment.tzinfo is None:
-        raise LedgerError(f"{name} must be aware (UTC), got {moment!r}")
 
 
 def _rows_by(
@@ -311,7 +255,7 @@ def _rows_by(
     for start in range(0, len(ids), _CHUNK):
         chunk = query.where(key.in_(ids[start : start + _CHUNK]))
         for row in connection.execute(chunk).mappings():
-            yield _plain(row)
+            yield plain(row)
 
 
 def _refuse_unknown(connection: Connection, ids: Sequence[str]) -> None:
@@ -322,10 +266,10 @@ def _refuse_unknown(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def _refuse_contradiction(
-    table: str, identity: str, there: Mapping[str, Any], row: Mapping[str, Any], may_differ: str
+    table: str, identity: str, there: Mapping[str, Any], row: Mapping[str, Any], may_differ: Sequence[str]
 ) -> None:
     for name, value in row.items():
-        if name == may_differ or there[name] == value:
+        if name in may_differ or there[name] == value:
             continue
         what = (
             f" ({row['symbol']} {iso(row['as_of'])}, {row['horizon_bars']} bars)" if "symbol" in row else ""

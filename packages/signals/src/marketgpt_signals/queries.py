@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import Column, ColumnElement, Select, and_, func, literal_column, or_, select, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from marketgpt_core.signal import Side
-from marketgpt_signals.schema import outcomes, signals
+from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, sure_at_least
 
 Position = tuple[datetime, int]
 
@@ -26,47 +29,120 @@ class SignalFilter:
     latest: bool = False
 
 
+class _Hidden(ColumnElement[Any]):
+    """A column that SQLite uses no index for; PostgreSQL knows better what each condition leaves."""
+
+    inherit_cache = True
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012 - SQLAlchemy's way
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+        self.type = column.type
+
+
+@compiles(_Hidden)
+def _as_it_is(element: _Hidden, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    return str(compiler.process(element.column, **options))
+
+
+@compiles(_Hidden, "sqlite")
+def _behind_a_plus(element: _Hidden, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    return "+" + str(compiler.process(element.column, **options))
+
+
 def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
-    """Keep the signals a filter asks for."""
-    columns = signals.c
+    """Keep the signals a filter asks for.
+
+    Of several conditions the one that leaves least is left to an index, and the others are hidden from them:
+    SQLite, which counts no rows, would as soon walk through half of all signals.
+    """
+    columns, least = signals.c, wanted.min_probability
+    level = max((percent for percent in SURE_PERCENTS if percent / 100 <= (least or 0.0)), default=None)
+    by_symbol = wanted.symbol is not None
+    by_sure = level is not None and not by_symbol and not wanted.latest
+    by_horizon = wanted.horizon_bars is not None and not (by_symbol or by_sure or wanted.latest)
+    by_side = not (by_symbol or by_sure or by_horizon or wanted.latest)
     if wanted.symbol is not None:
         query = query.where(columns.symbol == wanted.symbol)
     if wanted.horizon_bars is not None:
-        query = query.where(columns.horizon_bars == wanted.horizon_bars)
+        horizon = columns.horizon_bars if by_horizon else _Hidden(columns.horizon_bars)
+        query = query.where(horizon == wanted.horizon_bars)
     if wanted.side is not None:
-        query = query.where(columns.side == str(wanted.side))
+        side = columns.side if by_side else _Hidden(columns.side)
+        query = query.where(side == str(wanted.side))
     if wanted.since is not None:
         query = query.where(columns.as_of >= wanted.since)
-    if wanted.min_probability is not None:
-        short = columns.side == str(Side.SHORT)
-        of_side = case((short, 1.0 - columns.probability), else_=columns.probability)
-        query = query.where(of_side >= wanted.min_probability)
-    return _latest(query) if wanted.latest else query
+    if least is not None:
+        query = query.where(literal_column(OF_SIDE) >= least)
+    if by_sure and level is not None:  # in the words of the index, which else would not be seen to fit
+        query = query.where(text(sure_at_least(level)))
+    return query.where(columns.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
 
 
-def _latest(query: Select[Any]) -> Select[Any]:
-    """Keep the newest as-of of each symbol and horizon, whatever the other filters are.
+def of_the_newest(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
+    """Keep what a filter for the latest asks for, of the newest as-of only: there may be more, older ones."""
+    newest = select(func.max(signals.alias("any").c.as_of)).scalar_subquery()
+    return where(query, replace(wanted, latest=False)).where(signals.c.as_of == newest)
+
+
+def _latest(symbol: str | None) -> Select[Any]:
+    """Return the numbers of each series' newest signals, whatever else is asked of them.
 
     Newest *overall*: asked for the latest LONGs, a symbol that has since turned FLAT has none.
+
+    GROUP BY would read the whole index; this steps from series to series, one search each. The index goes
+    upwards by as-of too, so coming from above the first row of a series is its newest.
     """
-    group = (signals.c.symbol, signals.c.interval, signals.c.horizon_bars)
-    newest = select(*group, func.max(signals.c.as_of).label("as_of")).group_by(*group).subquery()
-    same = and_(*(signals.c[column.name] == newest.c[column.name] for column in group))
-    return query.join(newest, and_(same, signals.c.as_of == newest.c.as_of))
+    series = signals.c.symbol, signals.c.interval, signals.c.horizon_bars
+    kept = (*series, signals.c.as_of)
+    last = select(signals.c.seq).order_by(*(column.desc() for column in (*kept, signals.c.seq))).limit(1)
+    if symbol is not None:
+        last = last.where(signals.c.symbol == symbol)
+    one, same = signals.alias("one"), signals.alias("same")
+    first = select(*(one.c[column.name] for column in kept)).where(one.c.seq == last.scalar_subquery())
+    found = first.cte("newest", recursive=True)
+    # The series before this one: another horizon, else another interval, else another symbol.
+    before = [
+        last.where(*(column == found.c[column.name] for column in series[:same_columns]))
+        .where(series[same_columns] < found.c[series[same_columns].name])
+        .correlate(found)
+        .scalar_subquery()
+        for same_columns in (2, 1, 0)
+    ]
+    step = select(*(one.c[column.name] for column in kept)).select_from(found)
+    newest = found.union_all(step.join(one, one.c.seq == func.coalesce(*before)))
+    equal = [same.c[column.name] == newest.c[column.name] for column in kept]
+    return select(same.c.seq).select_from(newest).join(same, and_(*equal))
+
+
+def distinct(column: Column[Any]) -> Select[Any]:
+    """Return the values of a column that an index begins with, increasing, one search each."""
+    least = select(column).order_by(column).limit(1)
+    found = select(least.scalar_subquery().label("value")).cte("found", recursive=True)
+    above = least.where(column > found.c.value).correlate(found).scalar_subquery()
+    all_ = found.union_all(select(above).where(found.c.value.is_not(None)))
+    return select(all_.c.value).where(all_.c.value.is_not(None)).order_by(all_.c.value)
 
 
 def newest_first(query: Select[Any], after: Position | None = None) -> Select[Any]:
     """Order by as-of, then order of writing, newest first; go on after a position."""
     if after is not None:
         as_of, seq = after
-        older = or_(signals.c.as_of < as_of, and_(signals.c.as_of == as_of, signals.c.seq < seq))
-        query = query.where(older)
+        # The first condition follows from the second; by it the index is entered at the right place.
+        older = or_(signals.c.as_of < as_of, signals.c.seq < seq)
+        query = query.where(signals.c.as_of <= as_of, older)
     return query.order_by(signals.c.as_of.desc(), signals.c.seq.desc())
 
 
 def resolved() -> Select[Any]:
     """Signals joined with their outcomes."""
     return select(signals, outcomes).join(outcomes, outcomes.c.signal_id == signals.c.id)
+
+
+def with_outcomes() -> Select[Any]:
+    """Signals, and their outcomes where there are any."""
+    joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
+    return select(signals, outcomes).select_from(joined)
 
 
 def unresolved() -> Select[Any]:

@@ -14,8 +14,10 @@ BANDS = ("q05", "q25", "q50", "q75", "q95")
 _WHAT = ("symbol", "as_of", "horizon_bars")
 _SAID = (
     "probability", "confidence", "reason", "close", "expires_at", "created_at", "strategy", "model_id",
-    "data_fingerprint",
+    "data_fingerprint", "size", "code_revision",
 )  # fmt: skip
+# As signal_row gives them.
+SIGNAL_FIELDS = ("id", *_WHAT, "interval", "side", *_SAID, *BANDS)
 OUTCOME_FIELDS = (
     "signal_id", "entry_at", "exit_at", "entry_price", "exit_price", "forecast_return", "net_return",
     "cost_bps", "hit", "inside_90", "resolved_at",

@@ -1,12 +1,19 @@
-"""The ledger's tables, and the triggers that make them append-only."""
+"""The ledger's tables at the newest revision, and the triggers that make them append-only.
+
+A new ledger is made from here, an older one is brought here by :mod:`marketgpt_signals.migrations`; a test
+compares the two.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     DDL,
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -20,12 +27,36 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     event,
+    text,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 1
+from marketgpt_core.signal import Side
+from marketgpt_signals.guards import guard, guard_function
+
+# Of alembic, and the number beside it in ``meta``, which releases before alembic look at.
+HEAD = "0003"
+SCHEMA_VERSION = int(HEAD)
 STAMP_LENGTH = len("2024-12-31T15:30:00.000000Z")
+DIALECTS = ("sqlite", "postgresql")
+
+
+def key_text(length: int) -> String:
+    """Return the type of a text that is sorted: by bytes, whatever language the server speaks."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+@lru_cache(maxsize=10_000)  # the signals of a day share theirs
+def stamp(moment: datetime) -> str:
+    """Return ``2024-12-31T15:30:00.000000Z``.
+
+    Raises:
+        ValueError: for a naive moment.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"a ledger stores aware datetimes, got {moment!r}")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class Stamp(TypeDecorator[datetime]):
@@ -34,14 +65,13 @@ class Stamp(TypeDecorator[datetime]):
     impl = String(STAMP_LENGTH)
     cache_ok = True
 
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Sort by bytes everywhere."""
+        return dialect.type_descriptor(key_text(STAMP_LENGTH))
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Write ``2024-12-31T15:30:00.000000Z``."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a ledger stores aware datetimes, got {value!r}")
-        moment = value.astimezone(UTC).replace(tzinfo=None)
-        return moment.isoformat(timespec="microseconds") + "Z"
+        return None if value is None else stamp(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Read it back, aware, UTC."""
@@ -51,17 +81,33 @@ class Stamp(TypeDecorator[datetime]):
 metadata = MetaData()
 
 SIGNAL_KEY = ("symbol", "as_of", "horizon_bars", "interval", "model_id", "strategy")
+# What a side has for it, and the least of it that a partial index each helps to find. Written out rather than
+# bound, as a database must see at planning that a question fits an index.
+OF_SIDE = f"CASE WHEN side = '{Side.SHORT}' THEN 1.0 - probability ELSE probability END"
+SURE_PERCENTS = (55, 60, 65, 70, 80, 90)
+
+
+def sure_at_least(percent: int) -> str:
+    """Return the condition of the index of signals whose side has at least so many percent."""
+    return f"{OF_SIDE} >= 0.{percent}"
+
+
+def _seq() -> Column[int]:
+    """Return the order of writing: what a cursor or a stream of events resumes from."""
+    # SQLite numbers rows by itself only for a key of exactly the type INTEGER.
+    number = BigInteger().with_variant(Integer, "sqlite")
+    return Column("seq", number, primary_key=True, autoincrement=True)
+
 
 signals = Table(
     "signals",
     metadata,
-    # The order of writing: what a cursor or a stream of events resumes from.
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    _seq(),
     Column("id", String(32), nullable=False, unique=True),
-    Column("symbol", String(32), nullable=False),
+    Column("symbol", key_text(32), nullable=False),
     Column("as_of", Stamp, nullable=False),
     Column("horizon_bars", Integer, nullable=False),
-    Column("interval", String(8), nullable=False),
+    Column("interval", key_text(8), nullable=False),
     Column("side", String(8), nullable=False),
     Column("probability", Float, nullable=False),
     Column("confidence", Float, nullable=False),
@@ -73,8 +119,23 @@ signals = Table(
     Column("model_id", Text, nullable=False),
     Column("data_fingerprint", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("code_revision", Text, nullable=False, server_default=text("''")),
+    Column("size", Float, nullable=False, server_default=text("1.0")),
     UniqueConstraint(*SIGNAL_KEY, name="one_signal"),
     Index("signals_by_time", "as_of", "seq"),
+    Index("signals_by_horizon", "horizon_bars", "as_of", "seq"),
+    Index("signals_by_side", "side", "as_of", "seq"),
+    Index("signals_by_series", "symbol", "interval", "horizon_bars", "as_of", "seq"),
+    *(
+        Index(
+            f"signals_sure_{percent}",
+            "as_of",
+            "seq",
+            sqlite_where=text(sure_at_least(percent)),
+            postgresql_where=text(sure_at_least(percent)),
+        )
+        for percent in SURE_PERCENTS
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -97,10 +158,36 @@ outcomes = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    _seq(),
     Column("at", Stamp, nullable=False, index=True),
     Column("kind", Text, nullable=False, index=True),
     Column("payload", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+backtests = Table(
+    "backtests",
+    metadata,
+    _seq(),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("created_at", Stamp, nullable=False, index=True),
+    Column("config", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("data_fingerprint", Text, nullable=False),
+    Column("first_as_of", Stamp, nullable=False),
+    Column("last_as_of", Stamp, nullable=False),
+    Column("code_revision", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _seq(),
+    Column("run_id", Text, nullable=False, unique=True),
+    Column("path", Text, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("created_at", Stamp, nullable=False),
     sqlite_autoincrement=True,
 )
 
@@ -111,26 +198,30 @@ meta = Table(
     Column("value", Text, nullable=False),
 )
 
+# Alembic's own table; it makes it itself when it migrates.
+revision_table = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), primary_key=True),
+)
 
-def _guard(table: Table, key: str) -> None:
-    """Let SQLite itself refuse to change or remove rows of a table.
+KEYS: dict[Table, tuple[tuple[str, ...], ...]] = {
+    signals: (("id",), ("seq",), SIGNAL_KEY),
+    outcomes: (("signal_id",),),
+    events: (("seq",),),
+    backtests: (("id",), ("seq",)),
+    runs: (("run_id",), ("seq",)),
+}
 
-    ``INSERT OR REPLACE`` removes the old row without firing a delete trigger, hence the third one.
-    """
-    name = table.name
-    refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
-    same = f"EXISTS (SELECT 1 FROM {name} WHERE {key})"  # noqa: S608 - our own names
-    statements = [
-        f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} {refuse}",
-        f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} {refuse}",
-        f"CREATE TRIGGER {name}_no_replace BEFORE INSERT ON {name} WHEN {same} {refuse}",
-    ]
+
+def _after_create(target: Table | MetaData, dialect: str, statements: list[str]) -> None:
     for statement in statements:
-        trigger: ExecutableDDLElement = DDL(statement)  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", trigger.execute_if(dialect="sqlite"))
+        ddl: Any = DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+        when = "before_create" if isinstance(target, MetaData) else "after_create"
+        event.listen(target, when, ddl.execute_if(dialect=dialect))
 
 
-_SAME_KEY = " AND ".join(f"{name} = NEW.{name}" for name in SIGNAL_KEY)
-_guard(signals, f"id = NEW.id OR seq = NEW.seq OR ({_SAME_KEY})")
-_guard(outcomes, "signal_id = NEW.signal_id")
-_guard(events, "seq = NEW.seq")
+for _dialect in DIALECTS:
+    _after_create(metadata, _dialect, guard_function(_dialect))
+    for _table, _keys in KEYS.items():
+        _after_create(_table, _dialect, guard(_dialect, _table.name, _keys))

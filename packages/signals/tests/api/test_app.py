@@ -12,6 +12,7 @@ from marketgpt_core.signal import Outcome, Side
 from marketgpt_signals.api import create_app
 from marketgpt_signals.api.models import ResolvedPage, SignalOut, SignalPage
 from marketgpt_signals.ledger import Ledger
+from marketgpt_signals.schema import SCHEMA_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,7 @@ def test_signals_are_shown_whole(reader, signals):
             "model_id": "model-1",
             "data_fingerprint": "f" * 64,
             "reason": "because",
+            "code_revision": "",
             "expired": True,
         }
     ]
@@ -167,7 +169,7 @@ def test_health(client, clock, ledger, tmp_path, make_client):
         "newest_as_of": "2016-02-03T00:00:00Z",
         "newest_created_at": "2016-02-01T21:30:00Z",
         "age_s": 60.0,
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "counts": {"signals": 4, "outcomes": 1, "events": 0},
     }
     with Ledger.open(tmp_path / "empty.db") as empty:
@@ -177,8 +179,9 @@ def test_health(client, clock, ledger, tmp_path, make_client):
 
 @pytest.mark.parametrize("path", ["/v1/health", "/v1/signals", f"/v1/signals/{'0' * 32}", "/v1/outcomes"])
 @pytest.mark.parametrize("harm", ["delete", "rubbish"])
-def test_a_ledger_that_cannot_be_read_is_a_503_that_names_no_path(client, ledger, path, harm):
-    file = Path(ledger.name)
+def test_a_ledger_that_cannot_be_read_is_a_503_that_names_no_path(sqlite_ledger, make_client, path, harm):
+    client = make_client(create_app(sqlite_ledger))
+    file = Path(sqlite_ledger.name)
     if harm == "delete":
         file.unlink()
     else:

@@ -34,6 +34,7 @@ _SIGNAL: JsonDict = {
     "model_id": "crypto_20261122_180000",
     "data_fingerprint": "9b1f2c...",
     "reason": "P(up) 0.580, median move +65 bps against 14 bps of costs",
+    "code_revision": "0.1.0+e2120c6",
     "expired": False,
 }
 _OUTCOME: JsonDict = {
@@ -152,6 +153,7 @@ class SignalOut(BaseModel):
     model_id: str
     data_fingerprint: str
     reason: str
+    code_revision: str = Field(description="of the code that made it; empty when unknown")
     expired: bool = Field(description="whether expires_at has passed")
 
     @classmethod
@@ -227,7 +229,7 @@ class Health(BaseModel):
                     "newest_as_of": "2026-11-20T00:00:00Z",
                     "newest_created_at": "2026-11-20T21:30:00Z",
                     "age_s": 3600.0,
-                    "schema_version": 1,
+                    "schema_version": 3,
                     "counts": {"signals": 42, "outcomes": 30, "events": 1},
                     "version": "0.1.0",
                 }

@@ -113,7 +113,8 @@ def replay(
     KEY=VALUE sets the options the strategy had.
     """
     from marketgpt_core.config import apply_overrides
-    from marketgpt_signals.generate import calibrated_forecasts, candles_for
+    from marketgpt_signals.forecasts import read_forecasts
+    from marketgpt_signals.generate import calibrated, candles_for
     from marketgpt_signals.ledger import Ledger
     from marketgpt_signals.registry import strategies
     from marketgpt_signals.verify.replay import check_replay
@@ -121,7 +122,7 @@ def replay(
     strategy = strategies().create(name, apply_overrides({}, options), where=f"strategy {name}")
     with Ledger.open(location, must_exist=True) as ledger:
         said = ledger.signals()
-    snapshot = [(one, candles_for(one, source)) for one in calibrated_forecasts(path, calibration)]
+    snapshot = [(one, candles_for(one, source)) for one in calibrated(read_forecasts(path), calibration)]
     _report(check_replay(said, strategy, snapshot), as_json=as_json)
 
 
