@@ -101,6 +101,8 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.steps <= _WARMUP + 1:
+        parser.error(f"--steps must be more than {_WARMUP + 1}: the first ones do not count")
     torch.set_num_threads(1)
     candles = make_candles(
         tuple(f"S{number:02d}" for number in range(20)), num_candles=3_000, start="2003-01-01"

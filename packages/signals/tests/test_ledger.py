@@ -227,6 +227,7 @@ def any_signal(draw):
         data_fingerprint=draw(texts),
         reason=draw(texts),
         code_revision=draw(texts),
+        size=draw(st.floats(0, 1)),
     )
 
 

@@ -34,6 +34,7 @@ _SIGNAL: JsonDict = {
     "model_id": "crypto_20261122_180000",
     "data_fingerprint": "9b1f2c...",
     "reason": "P(up) 0.580, median move +65 bps against 14 bps of costs",
+    "size": 1.0,
     "code_revision": "0.1.0+e2120c6",
     "expired": False,
 }
@@ -153,6 +154,7 @@ class SignalOut(BaseModel):
     model_id: str
     data_fingerprint: str
     reason: str
+    size: float = Field(description="of the symbol's budget, 0 to 1; means nothing for FLAT")
     code_revision: str = Field(description="of the code that made it; empty when unknown")
     expired: bool = Field(description="whether expires_at has passed")
 
