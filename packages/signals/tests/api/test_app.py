@@ -82,6 +82,7 @@ def test_signals_are_shown_whole(reader, signals):
             "model_id": "model-1",
             "data_fingerprint": "f" * 64,
             "reason": "because",
+            "size": 1.0,
             "code_revision": "",
             "expired": True,
         }
