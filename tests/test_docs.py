@@ -83,7 +83,7 @@ def test_commands_in_code_exist(root):
 def test_the_demos_options_in_the_readme_exist(root):
     text = (root / "README.md").read_text(encoding="utf-8")
     context = click.Context(command_root, info_name="marketgpt")
-    for name, rest in re.findall(r"marketgpt ([a-z]+)([^\n`]*)", "\n".join(FENCE.findall(text))):
+    for name, rest in re.findall(r"marketgpt ([a-z][a-z-]*)([^\n`]*)", "\n".join(FENCE.findall(text))):
         command = command_root.get_command(context, name)
         words = [word for word in rest.split() if word.startswith("--")]
         # A group's, or those of a command that also runs by itself.
