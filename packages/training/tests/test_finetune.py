@@ -221,5 +221,8 @@ def test_the_test_part_tells_of_the_base_too(base, market, tmp_path, monkeypatch
     told = results["against_base"]
     assert told["crps"]["verdict"] in {"better", "worse", "undecided"}
     assert told["from"] >= "2019-06-01"
+    # What it was made for, however many markets it reads.
+    assert results["symbols"] == ["CCC-USD", "DDD-USD"]
+    assert evaluate_run(run.path, symbols=("AAA",), record=False)["symbols"] == ["AAA"]
     recorded = json.loads((run.path / "test_results.json").read_text(encoding="utf-8"))
     assert recorded["against_base"] == told

@@ -48,7 +48,7 @@ def evaluate_run(
     Args:
         folder: The run's folder.
         source: Other candles than the run's own.
-        symbols: Only these.
+        symbols: Only these; the default is all, of a fine-tuned run those of its market.
         start: First as-of date; the default is the first date after the run's validation and embargo, also
             for other candles: what the model trained on was dated before.
         end: First as-of date left out; the default is the run's own, on its own candles.
@@ -73,7 +73,12 @@ def evaluate_run(
         end=config.data.end if own else None,
         interval=config.data.interval,
     )
-    candles = Candles(known[symbol] for symbol in symbols) if symbols and reads_market else known
+    if own and not symbols and config.finetune is not None:
+        # What it was made for; the other markets are there to be read, and asked for by name.
+        symbols = symbols_of_market(known, config.finetune.market)
+    candles = Candles(known[symbol] for symbol in symbols) if symbols else known
+    if len(candles) == len(known):
+        candles = known
     evaluation = evaluate_candles(
         run,
         candles,
@@ -93,6 +98,11 @@ def evaluate_run(
 
         write_page(evaluation.results, html)
     return evaluation.results
+
+
+def symbols_of_market(candles: Candles, market: str) -> tuple[str, ...]:
+    """Return the symbols of one market."""
+    return tuple(one.symbol for one in candles.values() if str(one.category) == str(market))
 
 
 def _against_base(run: Run, config: TrainConfig, candles: Candles) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from marketgpt_core.files import write_json
 from marketgpt_core.run import Run
 from marketgpt_models.forecaster_file import FORECASTER_JSON
 from marketgpt_training.config import FinetuneConfig, TrainConfig
+from marketgpt_training.evaluation.of_run import symbols_of_market
 from marketgpt_training.evaluation.paired import FEWEST_BLOCKS, compare
 from marketgpt_training.recalibrate import recalibrate
 from marketgpt_training.splits import Split, choosing_end, deciding_start
@@ -49,7 +50,7 @@ def decide(
     from marketgpt_models.forecaster import load_forecaster
 
     finetune, split, candles = _needed(config), prepared.split, prepared.candles
-    market = _symbols_of(candles, finetune)
+    market = symbols_of_market(candles, finetune.market)
     chosen = Split(
         train_end=split.train_end,
         validation_start=split.validation_start,
@@ -132,7 +133,7 @@ def settle(
             shutil.copyfile(base.file(FORECASTER_JSON), candidate.path / FORECASTER_JSON)
         source = Run.seal(candidate.path, data_fingerprint=candidate.data_fingerprint, clock=clock)
         if config.evaluation.recalibrate:
-            market = _symbols_of(prepared.candles, _needed(config))
+            market = symbols_of_market(prepared.candles, _needed(config).market)
             source = recalibrate(
                 source, config, prepared.candles, prepared.split, symbols=market, clock=clock
             )
@@ -163,10 +164,6 @@ def _copy_of_base(finetune: FinetuneConfig, target: Path) -> Run:
     return Run.seal(target, data_fingerprint=run.data_fingerprint)
 
 
-def _symbols_of(candles: Candles, finetune: FinetuneConfig) -> tuple[str, ...]:
-    return tuple(one.symbol for one in candles.values() if str(one.category) == str(finetune.market))
-
-
 def _needed(config: TrainConfig) -> FinetuneConfig:
     if config.finetune is None:
         raise RunError("the configuration fine-tunes nothing")
@@ -190,7 +187,7 @@ def compare_on_test(run: Run, config: TrainConfig, candles: Candles) -> dict[str
         load_forecaster(run.path),
         load_forecaster(finetune.base),
         candles,
-        _symbols_of(candles, finetune),
+        symbols_of_market(candles, finetune.market),
         start=split_dates(config.split, candles).test_start,
         end=days[-1] + np.timedelta64(1, "ns"),
         horizons=config.evaluation.horizons,
