@@ -91,6 +91,15 @@ def test_what_is_better_where_neither_was_chosen_is_kept(accepted, base, market)
     assert "Fine-tuned for crypto (full)" in (accepted.path / "model_card.md").read_text(encoding="utf-8")
 
 
+def test_a_symbol_that_begins_after_the_decision_has_no_say(base, market, tmp_path, accepted):
+    late = next(iter(_without_gaps(make_candles(("EEE-USD",), num_candles=200, start="2019-07-01", seed=5))))
+    more = Candles([*market.values(), replace(late, category=Category.CRYPTO)])
+    run = train(_config(base), tmp_path / "run", candles=more)
+    told, before = (one.json(FINETUNE_FILE)["decided_on"] for one in (run, accepted))
+    assert told["symbols"] == 2
+    assert told["crps"]["ratio"] == pytest.approx(before["crps"]["ratio"], rel=0.05)
+
+
 def test_what_is_hardly_better_is_refused_and_the_base_stays(base, market, tmp_path):
     run = train(_config(base, "optim.lr=1e-9"), tmp_path / "run", candles=market)
     outcome = run.json(FINETUNE_FILE)

@@ -58,7 +58,8 @@ def recalibrate(
     days = np.unique(np.concatenate([one.time for one in seen.values()]))
     days = days[days >= split.validation_start]
     dates = list(days[:: max(1, -(-len(days) // _MOST_DATES))])
-    chosen = seen.symbols if symbols is None else tuple(symbols)
+    # One that begins after the validation part has nothing to say here.
+    chosen = seen.symbols if symbols is None else tuple(one for one in symbols if one in seen)
     made = forecaster.forecast(
         seen,
         horizons=config.evaluation.horizons,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from marketgpt_training.config import FinetuneConfig, TrainConfig
 from marketgpt_training.evaluation.of_run import symbols_of_market
 from marketgpt_training.evaluation.paired import FEWEST_BLOCKS, compare
 from marketgpt_training.recalibrate import recalibrate
-from marketgpt_training.splits import Split, choosing_end, deciding_start
+from marketgpt_training.splits import choosing_end, deciding_start
 
 if TYPE_CHECKING:
     from marketgpt_training.preparation import Prepared
@@ -49,14 +50,10 @@ def decide(
     """
     from marketgpt_models.forecaster import load_forecaster
 
-    finetune, split, candles = _needed(config), prepared.split, prepared.candles
+    finetune, split = _needed(config), prepared.split
+    candles = prepared.candles.between(None, split.validation_end)
     market = symbols_of_market(candles, finetune.market)
-    chosen = Split(
-        train_end=split.train_end,
-        validation_start=split.validation_start,
-        validation_end=choosing_end(config, split, candles),
-        test_start=split.test_start,
-    )
+    chosen = replace(split, validation_end=choosing_end(config, split, candles))
     runs = [candidate, _copy_of_base(finetune, candidate.path.parent / _BASE)]
     if config.evaluation.recalibrate:
         runs = [recalibrate(one, config, candles, chosen, symbols=market, clock=clock) for one in runs]
@@ -64,7 +61,7 @@ def decide(
     told = compare(
         ours,
         base,
-        candles.between(None, split.validation_end),
+        candles,
         market,
         start=deciding_start(config, split, candles),
         end=split.validation_end,
