@@ -48,7 +48,7 @@ def poisoned(monkeypatch, tmp_path, make_config):
             f"data.source=parquet:{tmp_path / 'candles'}", "model.options.dropout=0.0", "loop.max_epochs=3",
             "optim.ema_decay=0.9", "checkpoint.every_steps=4", "evaluation.recalibrate=false", *overrides,
         )  # fmt: skip
-        launching.launch(config, tmp_path / name, processes=processes)
+        launching.launch(config, tmp_path / name, launching.Here(processes))
         run = Run.open(tmp_path / name)
         lines = (run.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [row for row in map(json.loads, lines) if row["kind"] != "spoiled"]
