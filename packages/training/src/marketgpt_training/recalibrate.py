@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from marketgpt_core.run import Run
 from marketgpt_training.config import TrainConfig
 from marketgpt_training.evaluation.scores import realised
+from marketgpt_training.splits import sessions
 
 if TYPE_CHECKING:
     from marketgpt_core.candles import Candles
@@ -55,7 +54,7 @@ def recalibrate(
     # What was fitted before must not be fitted upon.
     forecaster.config = forecaster.config.model_copy(update={"recalibrate": False})
     seen = candles.between(None, split.validation_end)
-    days = np.unique(np.concatenate([one.time for one in seen.values()]))
+    days = sessions(seen)
     days = days[days >= split.validation_start]
     dates = list(days[:: max(1, -(-len(days) // _MOST_DATES))])
     # One that begins after the validation part has nothing to say here.

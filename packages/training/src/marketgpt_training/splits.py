@@ -37,7 +37,7 @@ def split_dates(config: SplitConfig, candles: Candles) -> Split:
     Raises:
         DataError: when a part has no candle; the message gives the data's range.
     """
-    days = _days(candles)
+    days = sessions(candles)
     train_end = np.datetime64(config.train_until, "ns")
     validation_end = np.datetime64(config.validation_until, "ns")
     split = Split(
@@ -71,7 +71,7 @@ def choosing_end(config: TrainConfig, split: Split, candles: Candles) -> np.date
     """
     if config.finetune is None:
         return split.validation_end
-    days = _days(candles)
+    days = sessions(candles)
     days = days[(days >= split.validation_start) & (days < split.validation_end)]
     kept = int(len(days) * (1.0 - config.finetune.accept_share))
     if not 0 < kept < len(days) - config.split.embargo_bars:
@@ -85,10 +85,11 @@ def choosing_end(config: TrainConfig, split: Split, candles: Candles) -> np.date
 
 def deciding_start(config: TrainConfig, split: Split, candles: Candles) -> np.datetime64:
     """Return the first as-of date that decides whether a fine-tuned model is kept, past an embargo."""
-    return _after(_days(candles), choosing_end(config, split, candles), config.split.embargo_bars)
+    return _after(sessions(candles), choosing_end(config, split, candles), config.split.embargo_bars)
 
 
-def _days(candles: Candles) -> np.ndarray:
+def sessions(candles: Candles) -> np.ndarray:
+    """Return every stamp that any symbol has a candle of, increasing, datetime64[ns]."""
     return np.unique(np.concatenate([one.time for one in candles.values()]))
 
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-# ruff: noqa: E501 - prose in HTML is wrapped by the browser
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>@@TITLE@@</title>
-<style>@@CSS@@</style>
-<script>@@PLOTLY@@</script>
-</head>
-<body><main>
-<h1>@@TITLE@@</h1>
-<p class="muted">@@INTRO@@</p>
+from marketgpt_training.evaluation.drawing import PAGE_HEAD
 
+# ruff: noqa: E501 - prose in HTML is wrapped by the browser
+PAGE = (
+    PAGE_HEAD
+    + """
 <section><h2>@@SYMBOL@@: candles, forecast of @@AS_OF@@, signals</h2>
 <p class="muted">The fan is the model's own distribution of the close up to two months ahead. A mark stands
 where the signal for @@MARKED@@ turns LONG, SHORT or FLAT (the model abstains); it holds until the next mark.</p>
@@ -47,3 +39,4 @@ beside "always up", Brier beside that of the random walk's base rate.</p>
 investment advice.</p>
 </main></body></html>
 """
+)

@@ -54,6 +54,21 @@ th:first-child, td:first-child, .prose th:last-child, .prose td:last-child { tex
 .prose td:last-child { white-space: normal; overflow-wrap: anywhere; }
 """
 
+# What every page begins with; ``MORE_CSS`` may be left out.
+PAGE_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>@@TITLE@@</title>
+<style>@@CSS@@@@MORE_CSS@@</style>
+<script>@@PLOTLY@@</script>
+</head>
+<body><main>
+<h1>@@TITLE@@</h1>
+<p class="muted">@@INTRO@@</p>
+"""
+
 Cells = Sequence[object]
 
 
@@ -85,5 +100,5 @@ def fill(page: str, values: Mapping[str, str]) -> str:
     """
     from plotly.offline import get_plotlyjs
 
-    known = {"PLOTLY": get_plotlyjs(), "CSS": CSS} | dict(values)
+    known = {"PLOTLY": get_plotlyjs(), "CSS": CSS, "MORE_CSS": ""} | dict(values)
     return re.sub(r"@@([A-Z_]+)@@", lambda found: known[found[1]], page)

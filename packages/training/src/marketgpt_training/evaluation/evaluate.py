@@ -33,6 +33,7 @@ from marketgpt_training.evaluation.volatility import (
     realised_variance,
     volatility_section,
 )
+from marketgpt_training.splits import sessions
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ def as_of_dates(
     Raises:
         DataError: when there is none.
     """
-    days = np.unique(np.concatenate([one.time for one in candles.values()]))
+    days = sessions(candles)
     first = days[0] if start is None else to_datetime64(start)
     last = days[-1] + np.timedelta64(1, "ns") if end is None else to_datetime64(end)
     chosen = days[(days >= first) & (days < last)][::every]

@@ -9,27 +9,18 @@ from typing import Any
 
 from marketgpt_core.files import write_text
 from marketgpt_training.evaluation.baselines import LABELS
-from marketgpt_training.evaluation.drawing import figure_div, fill, html_table
+from marketgpt_training.evaluation.drawing import PAGE_HEAD, figure_div, fill, html_table
 
 Results = Mapping[str, Any]
 
 # ruff: noqa: E501 - prose in HTML is wrapped by the browser
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>@@TITLE@@</title>
-<style>@@CSS@@
+_MORE_CSS = """
 details { margin-top: 8px; } summary { cursor: pointer; color: #2f5fd0; font-size: 14px; }
 .better { color: #12855c; font-weight: 600; } .worse { color: #c0392b; font-weight: 600; }
-</style>
-<script>@@PLOTLY@@</script>
-</head>
-<body><main>
-<h1>@@TITLE@@</h1>
-<p class="muted">@@INTRO@@</p>
-@@SUSPICIONS@@
+"""
+_PAGE = (
+    PAGE_HEAD
+    + """@@SUSPICIONS@@
 <section><h2>Density: CRPS against the baselines</h2>
 <p>@@VERDICTS@@</p>
 <p class="muted">CRPS of the model over that of the baseline, with 90% intervals from a bootstrap of whole dates in blocks.
@@ -73,6 +64,7 @@ Log-HAR forecasts variance only.</p>
 <section><h2>How the numbers were made</h2>@@FACTS@@</section>
 </main></body></html>
 """
+)
 
 
 def write_page(results: Results, path: Path) -> None:
@@ -96,6 +88,7 @@ def evaluation_page(results: Results) -> str:
     values = {name: figure_div(figure, name.lower(), mode_bar=False) for name, figure in drawn.items()}
     symbols = results["symbols"]
     values |= {
+        "MORE_CSS": _MORE_CSS,
         "TITLE": html.escape(f"Evaluation of {results['model_id']}"),
         "INTRO": html.escape(
             f"{len(symbols):,} symbols, {results['forecasts']:,} forecasts at every {results['every_sessions']} "

@@ -20,6 +20,7 @@ from marketgpt_training.evaluation.bootstrap import (
     verdict,
 )
 from marketgpt_training.evaluation.scores import crps, realised
+from marketgpt_training.splits import sessions
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.datetime64]
@@ -49,7 +50,7 @@ class Dates:
         Raises:
             DataError: when there is none.
         """
-        days = np.unique(np.concatenate([one.time for one in candles.values()]))
+        days = sessions(candles)
         days = days[(days >= start) & (days < end)]
         if not len(days):
             raise DataError(f"no session from {iso(start)} to {iso(end)} to compare forecasts on")

@@ -19,7 +19,7 @@ from marketgpt_training.config import FinetuneConfig, TrainConfig
 from marketgpt_training.evaluation.of_run import symbols_of_market
 from marketgpt_training.evaluation.paired import FEWEST_BLOCKS, compare
 from marketgpt_training.recalibrate import recalibrate
-from marketgpt_training.splits import choosing_end, deciding_start
+from marketgpt_training.splits import choosing_end, deciding_start, sessions, split_dates
 
 if TYPE_CHECKING:
     from marketgpt_training.preparation import Prepared
@@ -176,17 +176,15 @@ def compare_on_test(run: Run, config: TrainConfig, candles: Candles) -> dict[str
         candles: All candles.
     """
     from marketgpt_models.forecaster import load_forecaster
-    from marketgpt_training.splits import split_dates
 
     finetune = _needed(config)
-    days = np.unique(np.concatenate([one.time for one in candles.values()]))
     return compare(
         load_forecaster(run.path),
         load_forecaster(finetune.base),
         candles,
         symbols_of_market(candles, finetune.market),
         start=split_dates(config.split, candles).test_start,
-        end=days[-1] + np.timedelta64(1, "ns"),
+        end=sessions(candles)[-1] + np.timedelta64(1, "ns"),
         horizons=config.evaluation.horizons,
         num_samples=config.evaluation.num_samples,
         most_dates=_MOST_DATES,

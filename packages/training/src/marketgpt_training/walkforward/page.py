@@ -8,24 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from marketgpt_core.files import write_text
-from marketgpt_training.evaluation.drawing import figure_div, fill, html_table
+from marketgpt_training.evaluation.drawing import PAGE_HEAD, figure_div, fill, html_table
 
 Comparison = Mapping[str, Any]
 
 # ruff: noqa: E501 - prose in HTML is wrapped by the browser
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>@@TITLE@@</title>
-<style>@@CSS@@</style>
-<script>@@PLOTLY@@</script>
-</head>
-<body><main>
-<h1>@@TITLE@@</h1>
-<p class="muted">@@INTRO@@</p>
-
+_PAGE = (
+    PAGE_HEAD
+    + """
 <section><h2>Which dates</h2>
 <p class="muted">Each fold is trained on what lies before it, chosen on the years after, tested on what comes then; between
 the parts lies an embargo of the longest horizon.</p>
@@ -58,6 +48,7 @@ above 0.25 much.</p>
 @@ENSEMBLE@@</section>
 </main></body></html>
 """
+)
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:

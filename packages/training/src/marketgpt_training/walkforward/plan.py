@@ -25,6 +25,7 @@ from marketgpt_core.errors import ConfigError, DataError, RunError
 from marketgpt_core.files import ensure_writable_folder, read_json, write_json
 from marketgpt_core.times import iso
 from marketgpt_training.config import TrainConfig
+from marketgpt_training.splits import sessions
 
 PLAN_FILE = "walk_forward.json"
 MOST_FOLDS = 100
@@ -100,7 +101,7 @@ def plan_folds(config: TrainConfig, candles: Candles, *, folds: int, window: Win
     """
     if not 2 <= folds <= MOST_FOLDS:  # noqa: PLR2004 - one fold is a training run
         raise ConfigError(f"a walk-forward has 2 to {MOST_FOLDS} folds, got {folds}")
-    days = np.unique(np.concatenate([one.time for one in candles.values()]))
+    days = sessions(candles)
     first_train, first_test = (
         int(np.searchsorted(days, np.datetime64(border, "ns")))
         for border in (config.split.train_until, config.split.validation_until)
