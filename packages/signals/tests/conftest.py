@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from marketgpt_core.candles import Candles
+from marketgpt_core.cli.root import main
 from marketgpt_core.clock import FixedClock
 from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Bands, Side, Signal
@@ -24,6 +26,40 @@ NOW = datetime(2016, 2, 1, 21, 30, tzinfo=UTC)
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock(NOW)
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys):
+    """Run lines where the one source is ``test``, with given candles: (exit status, output, errors)."""
+
+    def over(candles: Candles) -> Callable[[str], tuple[int, str, str]]:
+        class Source:
+            location_field = None
+
+            def symbols(self, interval):
+                return candles.symbols
+
+            def fetch(self, symbols, *, start, end, interval):
+                return candles.select(symbols)
+
+        class Sources:
+            def load(self, name):
+                assert name == "test"
+                return Source
+
+            def create(self, name, options, *, where):
+                return Source()
+
+        def run(line: str) -> tuple[int, str, str]:
+            with pytest.raises(SystemExit) as stop:
+                main(line.split())
+            done = capsys.readouterr()
+            return stop.value.code, done.out, done.err
+
+        monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: {"data-source": Sources()}[kind])
+        return run
+
+    return over
 
 
 @pytest.fixture(scope="session")

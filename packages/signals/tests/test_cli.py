@@ -16,25 +16,6 @@ from marketgpt_signals.provenance import running_code
 CANDLES = make_candles(["AAA", "BBB"], num_candles=60, start="2016-01-04")
 
 
-class Source:
-    location_field = None
-
-    def symbols(self, interval):
-        return CANDLES.symbols
-
-    def fetch(self, symbols, *, start, end, interval):
-        return CANDLES.select(symbols)
-
-
-class Sources:
-    def load(self, name):
-        assert name == "test"
-        return Source
-
-    def create(self, name, options, *, where):
-        return Source()
-
-
 DAYS = [str(moment)[:10] for moment in CANDLES["AAA"].time[:25]]
 
 
@@ -57,19 +38,11 @@ def full(forecasts):
 
 
 @pytest.fixture
-def cli(tmp_path, forecasts, monkeypatch, capsys):
+def cli(tmp_path, forecasts, monkeypatch, command_line):
     """Run a command line in a folder with forecasts; returns (exit status, output, errors)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: {"data-source": Sources()}[kind])
     Path("f.parquet").write_bytes(forecasts.read_bytes())
-
-    def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main(line.split())
-        done = capsys.readouterr()
-        return stop.value.code, done.out, done.err
-
-    return run
+    return command_line(CANDLES)
 
 
 def ok(result: tuple[int, str, str]):

@@ -5,46 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from marketgpt_core.cli.root import main
 from marketgpt_core.testing import make_candles, make_forecast
 
 CANDLES = make_candles(["AAA", "BBB"], num_candles=160, start="2016-01-04")
 
 
-class Source:
-    location_field = None
-
-    def symbols(self, interval):
-        return CANDLES.symbols
-
-    def fetch(self, symbols, *, start, end, interval):
-        return CANDLES.select(symbols)
-
-
-class Sources:
-    def load(self, name):
-        return Source
-
-    def create(self, name, options, *, where):
-        return Source()
-
-
 @pytest.fixture
-def cli(tmp_path, monkeypatch, capsys):
+def cli(tmp_path, monkeypatch, command_line):
     """Run a command line in a folder with forecasts; returns (exit status, output, errors)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: {"data-source": Sources()}[kind])
     days = [str(moment)[:10] for moment in CANDLES["AAA"].time[50:]]
     made = make_forecast(["AAA", "BBB"], as_of=days, horizons=(5, 21), num_samples=100)
     made.to_frame().to_parquet("f.parquet")
-
-    def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main(line.split())
-        done = capsys.readouterr()
-        return stop.value.code, done.out, done.err
-
-    return run
+    return command_line(CANDLES)
 
 
 def test_bands_are_printed_and_drawn(cli):

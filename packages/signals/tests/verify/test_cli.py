@@ -6,30 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marketgpt_core.cli.root import main
 from marketgpt_core.testing import make_candles, make_forecast
 from marketgpt_signals.rules.threshold import ProbabilityThreshold
 
 CANDLES = make_candles(["AAA", "BBB"], num_candles=260, start="2016-01-04")
 DAYS = [str(moment)[:10] for moment in CANDLES["AAA"].time[60:220]]
-
-
-class Source:
-    location_field = None
-
-    def symbols(self, interval):
-        return CANDLES.symbols
-
-    def fetch(self, symbols, *, start, end, interval):
-        return CANDLES.select(symbols)
-
-
-class Sources:
-    def load(self, name):
-        return Source
-
-    def create(self, name, options, *, where):
-        return Source()
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +24,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def cli(folder, monkeypatch, capsys):
+def cli(folder, monkeypatch, command_line):
     """Run a command line in a folder with forecasts; returns (exit status, output, errors)."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("marketgpt_core.sources.registry", lambda kind: {"data-source": Sources()}[kind])
-
-    def run(line: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main(line.split())
-        done = capsys.readouterr()
-        return stop.value.code, done.out, done.err
-
-    return run
+    return command_line(CANDLES)
 
 
 def test_the_clean_pass_with_0(cli):
