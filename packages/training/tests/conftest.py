@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from marketgpt_core.candles import PRICES, Candles
 from marketgpt_core.config import apply_overrides, load_config
 from marketgpt_core.testing import make_candles
 from marketgpt_training.config import TrainConfig
@@ -39,6 +43,25 @@ def make_config():
         return load_config(TrainConfig, apply_overrides(TINY, overrides), where="the test")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tripled_from():
+    """Return candles with every price from a border on three times as high: another future."""
+
+    def tripled(candles: Candles, border: np.datetime64) -> Candles:
+        return Candles(
+            replace(
+                one,
+                **{
+                    name: np.where(one.time >= border, 3 * getattr(one, name), getattr(one, name))
+                    for name in PRICES
+                },
+            )
+            for one in candles.values()
+        )
+
+    return tripled
 
 
 @pytest.fixture(scope="session")

@@ -112,22 +112,13 @@ def test_what_is_hardly_better_is_refused_and_the_base_stays(base, market, tmp_p
     assert "refused: this is the base" in (run.path / "model_card.md").read_text(encoding="utf-8")
 
 
-def test_what_decides_chooses_nothing(base, market):
+def test_what_decides_chooses_nothing(base, market, tripled_from):
     """Candles from the deciding part on are tripled: windows, weights chosen and tokenizer stay."""
     config = _config(base)
     split = split_dates(config.split, market)
     border = choosing_end(config, split, market)
     assert split.validation_start < border < deciding_start(config, split, market) < split.validation_end
-    poisoned = Candles(
-        replace(
-            one,
-            **{
-                name: np.where(one.time >= border, 3 * getattr(one, name), getattr(one, name))
-                for name in ("open", "high", "low", "close")
-            },
-        )
-        for one in market.values()
-    )
+    poisoned = tripled_from(market, border)
     ours, theirs = (prepare(config, candles) for candles in (market, poisoned))
     assert ours.validation.num_targets == theirs.validation.num_targets
     for dataset in ("train", "validation"):

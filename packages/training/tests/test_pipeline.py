@@ -42,10 +42,10 @@ def test_a_run_folder_has_what_the_design_lists(trained):
     assert trained.manifest["packages"]["torch"]
 
 
-def test_nothing_of_the_validation_or_test_part_reaches_what_is_fitted(make_config, candles):
+def test_nothing_of_the_validation_or_test_part_reaches_what_is_fitted(make_config, candles, tripled_from):
     config = make_config()
     whole = prepare(config, candles)
-    cut = prepare(config, _poisoned_after(candles, whole.split.train_end))
+    cut = prepare(config, tripled_from(candles, whole.split.train_end))
     assert whole.tokenizer.fingerprint() == cut.tokenizer.fingerprint()
     assert whole.spec == cut.spec
     for ours, theirs in zip(
@@ -54,22 +54,6 @@ def test_nothing_of_the_validation_or_test_part_reaches_what_is_fitted(make_conf
         assert all(
             ours[name].nan_to_num().equal(theirs[name].nan_to_num()) for name in ours if name != "mask"
         )
-
-
-def _poisoned_after(candles, border):
-    from dataclasses import replace
-
-    from marketgpt_core.candles import Candles
-
-    def poisoned(one):
-        late = one.time >= border
-        prices = {
-            n: np.where(late, getattr(one, n) * 3.0, getattr(one, n))
-            for n in ("open", "high", "low", "close")
-        }
-        return replace(one, **prices)
-
-    return Candles(poisoned(one) for one in candles.values())
 
 
 def test_what_would_train_on_padding_says_so(make_config, candles):

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from marketgpt_core.candles import Candles
 from marketgpt_models import load_forecaster
 from marketgpt_training.pipeline import train
 
@@ -43,22 +42,11 @@ def test_options_come_from_the_run_unless_given(folder):
     assert load_forecaster(path, mix="paths").config.mix == "paths"
 
 
-def test_the_test_part_has_no_say(folder, candles, tmp_path):
+def test_the_test_part_has_no_say(folder, candles, tmp_path, tripled_from):
     """Every candle after the validation part tripled: the same spreads."""
-    from dataclasses import replace
-
     path, config = folder
     cut = np.datetime64(config.split.validation_until, "ns")
-    other = Candles(
-        replace(
-            one,
-            **{
-                name: np.where(one.time < cut, getattr(one, name), 3 * getattr(one, name))
-                for name in ("open", "high", "low", "close")
-            },
-        )
-        for one in candles.values()
-    )
+    other = tripled_from(candles, cut)
     train(config, tmp_path / "other", candles=other)
     files = [(folder / "forecaster.json").read_text() for folder in (path, tmp_path / "other")]
     assert files[0] == files[1]

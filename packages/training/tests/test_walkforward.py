@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from marketgpt_core.candles import Candles
 from marketgpt_core.cli import main
 from marketgpt_core.config import read_toml
 from marketgpt_core.errors import ConfigError, DataError, RunError
@@ -88,21 +86,12 @@ def test_test_blocks_follow_each_other_to_the_end_of_the_data(config, candles, w
         assert length == row(first.train_until) + (0 if window == "rolling" else grown)
 
 
-def test_what_comes_after_a_fold_has_no_say_in_it(config, candles):
+def test_what_comes_after_a_fold_has_no_say_in_it(config, candles, tripled_from):
     """Every candle from the fold's last on is tripled: the fold prepares and is tested on the same."""
     plan = plan_folds(config, candles, folds=3, window="expanding")
     fold = plan.folds[0]
     border = np.datetime64(fold.data_until, "ns")
-    poisoned = Candles(
-        replace(
-            one,
-            **{
-                name: np.where(one.time >= border, 3 * getattr(one, name), getattr(one, name))
-                for name in ("open", "high", "low", "close")
-            },
-        )
-        for one in candles.values()
-    )
+    poisoned = tripled_from(candles, border)
     assert plan_folds(config, poisoned, folds=3, window="expanding") == plan
     made = [prepare(plan.config_of(1), one.between(None, fold.data_until)) for one in (candles, poisoned)]
     assert made[0].candles.fingerprint() == made[1].candles.fingerprint()
