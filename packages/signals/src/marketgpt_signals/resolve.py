@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from marketgpt_core.signal import Outcome, Side, Signal
 from marketgpt_core.times import iso, to_datetime
 from marketgpt_signals.bars import Bars, bars_of
 from marketgpt_signals.costs import BPS, CostModel
-from marketgpt_signals.ledger import Ledger
+
+if TYPE_CHECKING:
+    # Whoever only backtests needs no database.
+    from marketgpt_signals.ledger import Ledger
 
 _YEAR = np.timedelta64(round(365.25 * 24 * 3600), "s")
 SIGN = {Side.LONG: 1, Side.FLAT: 0, Side.SHORT: -1}

@@ -166,7 +166,7 @@ def test_a_package_folder_that_cannot_be_written_is_no_obstacle(monkeypatch):
 
     from marketgpt_signals.backtest import kernel
 
-    def njit(*arguments, cache=False):
+    def njit(*arguments, cache=False, error_model):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
         return arguments[0]
