@@ -98,7 +98,7 @@ def _account(  # noqa: PLR0912, PLR0917, C901 - see above; numba knows no keywor
                 positions[t, a] = held[a] * last[a] / account
 
 
-def simulate(
+def simulate(  # noqa: PLR0917 - as the kernel
     opens: NDArray[np.float64],
     closes: NDArray[np.float64],
     weights: NDArray[np.float64],
