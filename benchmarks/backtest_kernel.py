@@ -4,8 +4,9 @@
 
 Three kinds of weights: brought to every tenth bar and left alone between, every bar anew, and those of
 overlapping cohorts (every bar a little). vectorbt gets the same targets as ``targetpercent`` at the same
-opens with one cash account; it sizes before costs, we after, so its equity is compared without fees. Its time is
-counted twice: of ``from_orders`` alone, and with ``value()``, the equity we return too.
+opens with one cash account, its fastest way; it sizes before costs, we after, so its equity is compared
+without fees. Its time is counted twice: of ``from_orders`` alone, and with ``value()``, the equity that we
+return too.
 
 ``cold`` is a fresh process until the first result of that size, from before the first import: with nothing
 cached, with Python's bytecode cached (as every process but the first of an installation finds it), and with
