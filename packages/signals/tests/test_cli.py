@@ -244,7 +244,7 @@ def test_every_backtest_is_written_down_as_a_trial_and_a_repeat_is_none(cli):
     with Ledger.open("l.db") as ledger:
         assert len(ledger.backtests()) == 3
     # What was tried in another ledger counts when it is named.
-    ok(cli("signals generate --forecasts f.parquet --ledger m.db long_threshold=0.75"))
+    ok(cli("signals generate --forecasts f.parquet --ledger m.db long_threshold=0.67"))
     other = line.replace("l.db", "m.db")
     assert json.loads(ok(cli(other)))["deflated_sharpe"]["num_trials"] == 1
     assert json.loads(ok(cli(f"{other} --trials l.db")))["deflated_sharpe"]["num_trials"] == 4
