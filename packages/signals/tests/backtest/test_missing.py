@@ -36,7 +36,7 @@ def test_an_asset_that_ends_keeps_its_last_price_and_is_named(make_signal):
     result = backtest_signals(signals, Candles([CANDLES["AAA"], gone]), QUICK)
     held = f"{result.positions[11, 1]:.1%}"
     assert held == "49.8%"
-    assert result.notes[0] == "BBB: 4 signals have no outcome: its candles end at 2016-01-19"
+    assert result.notes[0] == "BBB: 4 signals have no outcome: still open where its candles end, 2016-01-19"
     assert result.notes[1].startswith(
         f"BBB: candles end at 2016-01-19 with {held} of the account in it, which"
     )
@@ -69,7 +69,7 @@ def test_a_missing_bar_is_no_trade_that_is_judged(make_signal, absent, reason):
 def test_signals_still_open_at_the_end_are_told(make_signal):
     signals = [make_signal(as_of=day, horizon_bars=3, side=Side.SHORT) for day in DAYS]
     result = backtest_signals(signals, CANDLES, QUICK)
-    assert result.notes == ("AAA: 4 signals have no outcome: its candles end at 2016-02-12",)
+    assert result.notes == ("AAA: 4 signals have no outcome: still open where its candles end, 2016-02-12",)
 
 
 def test_no_signals_are_no_backtest():

@@ -92,7 +92,7 @@ def _outcomes(
         if isinstance(found, Outcome):
             resolved.append((signal, found))
         else:
-            missing[signal.symbol, found or f"its candles end at {iso(series.time[-1])}"] += 1
+            missing[signal.symbol, found or f"still open where its candles end, {iso(series.time[-1])}"] += 1
     lines = []
     for symbol in dict.fromkeys(symbol for symbol, _ in missing):
         reasons = {reason: count for (whose, reason), count in missing.items() if whose == symbol}
