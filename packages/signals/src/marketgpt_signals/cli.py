@@ -293,7 +293,7 @@ def backtest(
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
     symbols = sorted({signal.symbol for signal in chosen})
     candles = fetch_candles(source, symbols, chosen[0].interval)
-    market, missing = fetch_benchmarks(source, symbols, benchmarks, chosen[0].interval)
+    market, missing = fetch_benchmarks(source, candles, benchmarks)
     result = backtest_signals(chosen, candles, config, market=market)
     result = replace(result, notes=(*result.notes, *missing))
     others: list[BacktestRecord] = []
