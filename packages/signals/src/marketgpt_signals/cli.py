@@ -14,6 +14,7 @@ from marketgpt_signals.calibration.cli import calibrate
 
 if TYPE_CHECKING:
     from marketgpt_core.signal import Signal
+    from marketgpt_signals.records import BacktestRecord
 
 _ledger_option = click.option("--ledger", "location", required=True, help="SQLite file, or a database URL.")
 _source_option = click.option("--source", required=True, help="Candles: sample, parquet:DIR, csv:DIR, ...")
@@ -242,7 +243,19 @@ signals.add_command(bands)
 @click.option("--strategy", help="Only this strategy's signals.")
 @click.option("--model", help="Only signals of this model id.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
-@click.option("--record", is_flag=True, help="Write the backtest down in the ledger.")
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="SYMBOL",
+    help="Also hold this against it, once or more; by default the benchmarks of the symbols' markets.",
+)
+@click.option(
+    "--trials",
+    multiple=True,
+    metavar="LEDGER",
+    help="Also count the backtests another ledger has written down, once or more.",
+)
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
 def backtest(
@@ -253,35 +266,45 @@ def backtest(
     strategy: str | None,
     model: str | None,
     out: Path | None,
-    record: bool,
+    benchmarks: tuple[str, ...],
+    trials: tuple[str, ...],
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Trade a ledger's signals at the next open, with costs.
 
-    KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
+    The ledger writes down every backtest: how many were tried is what its deflated Sharpe ratio is charged
+    with. KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
     """
+    from dataclasses import replace
+
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides, load_config
     from marketgpt_core.files import write_json
     from marketgpt_signals.backtest import BacktestConfig, backtest_signals
+    from marketgpt_signals.backtest.market import fetch_benchmarks
+    from marketgpt_signals.backtest.tables import print_backtest
     from marketgpt_signals.candle_source import fetch_candles
     from marketgpt_signals.ledger import Ledger
-    from marketgpt_signals.provenance import backtest_record
-    from marketgpt_signals.tables import print_backtest
+    from marketgpt_signals.trials import charge
 
     chosen = _chosen(location, horizon, strategy, model)
     values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
     symbols = sorted({signal.symbol for signal in chosen})
     candles = fetch_candles(source, symbols, chosen[0].interval)
-    result = backtest_signals(chosen, candles, config)
+    market, missing = fetch_benchmarks(source, candles, benchmarks)
+    result = backtest_signals(chosen, candles, config, market=market)
+    result = replace(result, notes=(*result.notes, *missing))
+    others: list[BacktestRecord] = []
+    for other in trials:
+        with Ledger.open(other, must_exist=True) as opened:
+            others += opened.backtests()
+    with Ledger.open(location, must_exist=True) as ledger:
+        result = charge(result, ledger, candles, chosen, SystemClock().now(), others=others)
+    summary = result.to_json(series=False)
     if out is not None:
         write_json(out, result.to_json())
-    summary = result.to_json(series=False)
-    if record:
-        with Ledger.open(location, must_exist=True) as ledger:
-            ledger.record_backtest(backtest_record(summary, candles, chosen, SystemClock().now()))
     if as_json:
         print_json(summary)
     else:
