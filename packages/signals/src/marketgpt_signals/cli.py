@@ -242,6 +242,8 @@ signals.add_command(bands)
 @click.option("--strategy", help="Only this strategy's signals.")
 @click.option("--model", help="Only signals of this model id.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also draw it: a page that needs no network.")
+@click.option("--quantstats", type=click.Path(path_type=Path), help="Also let quantstats draw it (an extra).")
 @click.option("--record", is_flag=True, help="Write the backtest down in the ledger.")
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
@@ -253,6 +255,8 @@ def backtest(
     strategy: str | None,
     model: str | None,
     out: Path | None,
+    html: Path | None,
+    quantstats: Path | None,
     record: bool,
     options: tuple[str, ...],
     as_json: bool,
@@ -270,7 +274,7 @@ def backtest(
     from marketgpt_signals.provenance import backtest_record
     from marketgpt_signals.tables import print_backtest
 
-    chosen = _chosen(location, horizon, strategy, model)
+    chosen, name = _chosen(location, horizon, strategy, model)
     values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
     symbols = sorted({signal.symbol for signal in chosen})
@@ -278,6 +282,14 @@ def backtest(
     result = backtest_signals(chosen, candles, config)
     if out is not None:
         write_json(out, result.to_json())
+    if html is not None:
+        from marketgpt_signals.backtest.tearsheet import Tested, write_tearsheet
+
+        write_tearsheet(html, Tested(result, chosen, candles, source=source, ledger=name))
+    if quantstats is not None:
+        from marketgpt_signals.backtest.tearsheet.quantstats_page import write_quantstats
+
+        write_quantstats(quantstats, result, f"{chosen[0].strategy}, {chosen[0].horizon_bars} bars")
     summary = result.to_json(series=False)
     if record:
         with Ledger.open(location, must_exist=True) as ledger:
@@ -286,9 +298,14 @@ def backtest(
         print_json(summary)
     else:
         print_backtest(summary)
+        for drawn in filter(None, (html, quantstats)):
+            click.echo(f"drawn in {drawn}")
 
 
-def _chosen(location: str, horizon: int | None, strategy: str | None, model: str | None) -> list[Signal]:
+def _chosen(
+    location: str, horizon: int | None, strategy: str | None, model: str | None
+) -> tuple[list[Signal], str]:
+    """Return the signals to trade, and the ledger's name, which shows no password."""
     from marketgpt_core.errors import ConfigError, DataError
     from marketgpt_signals.ledger import Ledger
 
@@ -297,12 +314,12 @@ def _chosen(location: str, horizon: int | None, strategy: str | None, model: str
         if horizon is None and len(horizons) > 1:
             known = ", ".join(str(bars) for bars in horizons)
             raise ConfigError(f"{ledger.name} has signals for {known} bars: choose one with --horizon")
-        found = ledger.signals(horizon_bars=horizon)
+        found, name = ledger.signals(horizon_bars=horizon), ledger.name
     kept = [
         signal for signal in found if strategy in {None, signal.strategy} and model in {None, signal.model_id}
     ]
     if not kept:
         wanted = {"--horizon": horizon, "--strategy": strategy, "--model": model}
-        told = " ".join(f"{name} {value}" for name, value in wanted.items() if value is not None)
-        raise DataError(f"{location} has no signals {f'for {told}' if told else 'yet'}; horizons: {horizons}")
-    return kept
+        told = " ".join(f"{key} {value}" for key, value in wanted.items() if value is not None)
+        raise DataError(f"{name} has no signals {f'for {told}' if told else 'yet'}; horizons: {horizons}")
+    return kept, name
