@@ -24,6 +24,7 @@ STRATEGY = "#4f7bea"
 _SHADE = "rgba(207, 52, 73, 0.22)"
 _MOST_POINTS = 3_000
 _MOST_BINS = 60
+_FAR = 2.5
 _NET, _GROSS, _HOLD = "net", "gross", "buy and hold"
 
 
@@ -60,7 +61,11 @@ def equity_figure(result: BacktestResult) -> go.Figure:
     rows = _shown(result.equity, result.benchmark)
     time, equity = result.time[rows], _log(result.equity[rows])
     peak = np.maximum.accumulate(result.equity)[rows]
-    figure = _figure("account, log scale", type="log", tickformat=".3~f", nticks=7, minor_showgrid=False)
+    # 1, 2, 5, 10 where the curves go far; else plotly chooses.
+    steps = (
+        {"dtick": "D2"} if np.nanmax(_log(result.equity[rows])) > _FAR * np.nanmin(equity) else {"nticks": 7}
+    )
+    figure = _figure("account, log scale", type="log", tickformat=".3~f", **steps)
     figure.add_scatter(x=time, y=peak, mode="lines", line_width=0, showlegend=False, hoverinfo="skip")
     figure.add_scatter(
         x=time, y=np.where(np.isnan(equity), peak, equity), mode="lines", line_width=0, fill="tonexty",
