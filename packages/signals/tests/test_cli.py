@@ -228,17 +228,55 @@ def test_signals_say_what_code_made_them(cli):
     assert running_code().startswith("0.")
 
 
-def test_a_backtest_can_be_written_down(cli):
+def test_every_backtest_is_written_down_as_a_trial_and_a_repeat_is_none(cli):
     ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
-    line = "backtest --ledger l.db --source test --horizon 5 --json seed=3"
+    line = "backtest --ledger l.db --source test --horizon 5 --json num_random=20 num_resamples=50"
     told = json.loads(ok(cli(line)))
-    assert json.loads(ok(cli(f"{line} --record"))) == json.loads(ok(cli(f"{line} --record"))) == told
+    assert told["deflated_sharpe"]["num_trials"] == 1
+    assert told["deflated_sharpe"]["probability"] == told["net"]["probabilistic_sharpe"]
+    assert json.loads(ok(cli(line))) == told
+    # Another seed of the bootstrap trades the same.
+    assert json.loads(ok(cli(f"{line} seed=3")))["deflated_sharpe"]["num_trials"] == 1
     with Ledger.open("l.db") as ledger:
         [record] = ledger.backtests()
     assert record.config == told["config"]
     assert {**record.metrics, "config": record.config} == told
     assert record.data_fingerprint == CANDLES.fingerprint()
     assert [str(moment)[:10] for moment in (record.first_as_of, record.last_as_of)] == [DAYS[0], DAYS[-1]]
+
+    dear = json.loads(ok(cli(f"{line} cost.fee_bps=20")))
+    short = json.loads(ok(cli("backtest --ledger l.db --source test --horizon 2 --json num_random=0")))
+    assert (dear["deflated_sharpe"]["num_trials"], short["deflated_sharpe"]["num_trials"]) == (2, 3)
+    assert short["deflated_sharpe"]["threshold"] > 0
+    assert short["deflated_sharpe"]["probability"] < short["net"]["probabilistic_sharpe"]
+    # The first one again: it is one of three now.
+    assert json.loads(ok(cli(line)))["deflated_sharpe"]["num_trials"] == 3
+    with Ledger.open("l.db") as ledger:
+        assert len(ledger.backtests()) == 3
+
+
+def test_the_markets_benchmark_is_held_beside_it_or_said_to_be_missing(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    line = "backtest --ledger l.db --source test --horizon 5 num_random=20 num_resamples=50"
+    status, out, err = cli(line)
+    assert (status, err) == (0, "SPY: no benchmark of the market: test does not have it\n")
+    assert "always long" in out
+    assert "random, 20 draws" in out
+    assert "deflated by 1 trials" in out
+    status, out, err = cli(f"{line} --benchmark BBB")
+    assert (status, err) == (0, "")
+    assert "BBB held" in out
+    told = json.loads(ok(cli(f"{line} --benchmark BBB --json")))
+    series = CANDLES["BBB"]
+    days = [str(moment)[:10] for moment in series.time]
+    first, last = days.index(told["start"][:10]) + 1, days.index(told["end"][:10])
+    held = series.close[last] / series.open[first] / 1.0007
+    assert told["benchmarks"]["BBB"]["hold"]["total_return"] == pytest.approx(held - 1)
+    assert set(told["benchmarks"]["BBB"]["strategy_against_it"]["intervals"]) == {"alpha", "beta"}
+    status, out, err = cli(f"{line} --benchmark ZZZ")
+    assert (status, out) == (2, "")
+    assert "no candles of the benchmark ZZZ: test does not have it" in err
+    assert "is not a symbol (from --benchmark)" in cli(f"{line} --benchmark ../x")[2]
 
 
 def test_the_run_behind_forecasts_is_checked_and_written_down(cli, tmp_path, clock):

@@ -14,7 +14,7 @@ from marketgpt_training.metrics_log import METRICS_FILE, read_metrics
 
 if TYPE_CHECKING:
     from marketgpt.demo import DemoResult
-    from marketgpt_signals.backtest.metrics import Performance, Trades
+    from marketgpt_signals.backtest import Performance, Trades
 
 
 def write_report(made: DemoResult) -> None:

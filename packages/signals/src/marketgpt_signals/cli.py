@@ -244,7 +244,13 @@ signals.add_command(bands)
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also draw it: a page that needs no network.")
 @click.option("--quantstats", type=click.Path(path_type=Path), help="Also let quantstats draw it (an extra).")
-@click.option("--record", is_flag=True, help="Write the backtest down in the ledger.")
+@click.option(
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    metavar="SYMBOL",
+    help="Also hold this against it, once or more; by default the benchmarks of the symbols' markets.",
+)
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
 def backtest(
@@ -257,29 +263,41 @@ def backtest(
     out: Path | None,
     html: Path | None,
     quantstats: Path | None,
-    record: bool,
+    benchmarks: tuple[str, ...],
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Trade a ledger's signals at the next open, with costs.
 
-    KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
+    The ledger writes down every backtest: how many were tried is what its deflated Sharpe ratio is charged
+    with. KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
     """
+    from dataclasses import replace
+
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides, load_config
     from marketgpt_core.files import write_json
     from marketgpt_signals.backtest import BacktestConfig, backtest_signals
+    from marketgpt_signals.backtest.market import fetch_benchmarks
+    from marketgpt_signals.backtest.tables import print_backtest
     from marketgpt_signals.candle_source import fetch_candles
     from marketgpt_signals.ledger import Ledger
     from marketgpt_signals.provenance import backtest_record
-    from marketgpt_signals.tables import print_backtest
+    from marketgpt_signals.trials import deflated, recorded_trials
 
     chosen, name = _chosen(location, horizon, strategy, model)
     values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
     symbols = sorted({signal.symbol for signal in chosen})
     candles = fetch_candles(source, symbols, chosen[0].interval)
-    result = backtest_signals(chosen, candles, config)
+    market, missing = fetch_benchmarks(source, symbols, benchmarks, chosen[0].interval)
+    result = backtest_signals(chosen, candles, config, market=market)
+    with Ledger.open(location, must_exist=True) as ledger:
+        known = ledger.backtests()
+        result = deflated(replace(result, notes=(*result.notes, *missing)), known)
+        summary = result.to_json(series=False)
+        if result.digest not in recorded_trials(known):
+            ledger.record_backtest(backtest_record(summary, candles, chosen, SystemClock().now()))
     if out is not None:
         write_json(out, result.to_json())
     if html is not None:
@@ -290,10 +308,6 @@ def backtest(
         from marketgpt_signals.backtest.tearsheet.quantstats_page import write_quantstats
 
         write_quantstats(quantstats, result, f"{chosen[0].strategy}, {chosen[0].horizon_bars} bars")
-    summary = result.to_json(series=False)
-    if record:
-        with Ledger.open(location, must_exist=True) as ledger:
-            ledger.record_backtest(backtest_record(summary, candles, chosen, SystemClock().now()))
     if as_json:
         print_json(summary)
     else:

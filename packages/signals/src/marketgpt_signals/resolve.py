@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from marketgpt_core.signal import Outcome, Side, Signal
 from marketgpt_core.times import iso, to_datetime
 from marketgpt_signals.bars import Bars, bars_of
 from marketgpt_signals.costs import BPS, CostModel
-from marketgpt_signals.ledger import Ledger
+
+if TYPE_CHECKING:
+    # Whoever only backtests needs no database.
+    from marketgpt_signals.ledger import Ledger
 
 _YEAR = np.timedelta64(round(365.25 * 24 * 3600), "s")
 SIGN = {Side.LONG: 1, Side.FLAT: 0, Side.SHORT: -1}
@@ -118,13 +121,11 @@ def resolve_all(
 
 
 def _judge(signal: Signal, series: CandleSeries, cost: CostModel, *, now: datetime) -> Outcome | str | None:
-    bars = bars_of(signal, series)
-    if isinstance(bars, Bars):
-        return _outcome(signal, series, bars, cost, resolved_at=now)
-    if bars is None and now > signal.expires_at + _PATIENCE:
+    found = outcome_or_reason(signal, series, cost, resolved_at=now)
+    if found is None and now > signal.expires_at + _PATIENCE:
         last = f"end at {iso(series.time[-1])}" if len(series) else "are none"
         return f"its candles {last}, before it is left: delisted, halted, or a source that is behind"
-    return bars
+    return found
 
 
 def _state(ledger: Ledger, missing: Iterable[Unresolved], clock: Clock) -> None:
@@ -146,7 +147,15 @@ def _stated(ledger: Ledger) -> Iterator[tuple[str, str]]:
 def outcome_for(
     signal: Signal, series: CandleSeries, cost: CostModel, *, resolved_at: datetime
 ) -> Outcome | None:
-    """Return what came of one signal, or None while it cannot be known.
+    """Return what came of one signal, or None where it cannot be known; see :func:`outcome_or_reason`."""
+    found = outcome_or_reason(signal, series, cost, resolved_at=resolved_at)
+    return found if isinstance(found, Outcome) else None
+
+
+def outcome_or_reason(
+    signal: Signal, series: CandleSeries, cost: CostModel, *, resolved_at: datetime
+) -> Outcome | str | None:
+    """Return what came of one signal; one line when a bar it needs is missing, None while it cannot be known.
 
     With t the bar of ``as_of`` and h the horizon: entered at the open of t + 1, left at the open of
     t + 1 + h, exactly as :mod:`marketgpt_signals.backtest` trades it; see
@@ -158,7 +167,7 @@ def outcome_for(
     on both notionals, less the borrow fee on a short's entry notional over the wall time it was held.
     """
     bars = bars_of(signal, series)
-    return _outcome(signal, series, bars, cost, resolved_at=resolved_at) if isinstance(bars, Bars) else None
+    return _outcome(signal, series, bars, cost, resolved_at=resolved_at) if isinstance(bars, Bars) else bars
 
 
 def _outcome(

@@ -166,10 +166,13 @@ def test_a_package_folder_that_cannot_be_written_is_no_obstacle(monkeypatch):
 
     from marketgpt_signals.backtest import kernel
 
-    def njit(*arguments, cache=False):
+    def refuse(function):
+        raise RuntimeError("cannot cache function: no locator available")
+
+    def njit(*, cache=False, error_model):
         if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return arguments[0]
+            return refuse
+        return lambda function: function
 
     monkeypatch.setattr(numba, "njit", njit)
     assert kernel._compile(abs) is abs

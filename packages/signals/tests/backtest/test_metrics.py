@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+from time import process_time
 
 import numpy as np
 import pytest
 
-from marketgpt_core.signal import Outcome
-from marketgpt_signals.backtest.metrics import performance, plain, trades, wilson_interval
-from marketgpt_signals.testing import CREATED_AT
+from marketgpt_signals.backtest.bootstrap import bootstrap_interval
+from marketgpt_signals.backtest.metrics import performance, plain, wilson_interval
 
 YEAR = np.datetime64("2015-01-01") + np.arange(0, 366)
 
@@ -82,23 +83,95 @@ def test_no_trial_no_interval():
     assert wilson_interval(0, 0) is None
 
 
-def outcome(net: float, *, hit: bool | None) -> Outcome:
-    at = CREATED_AT
-    return Outcome("0" * 32, at, at, 1.0, 1.0, 0.0, net, 14.0, hit, True, at)
+def test_calmar_alpha_and_beta_by_hand():
+    """A third of the market's moves and a gain of its own, the same each bar."""
+    market = np.cumprod(np.concatenate([[1.0], 1 + np.tile([0.02, -0.01, 0.005, -0.004], 90)]))
+    mine = np.cumprod(np.concatenate([[1.0], 1 + (market[1:] / market[:-1] - 1) / 3 + 0.0002]))
+    time = np.asarray(YEAR[:361], dtype="datetime64[ns]")
+    found = performance(mine, time, mean_block=5, num_resamples=200, seed=0, market=market)
+    assert found.beta == pytest.approx(1 / 3)
+    assert found.alpha == pytest.approx(0.0002 * 365.25)
+    assert found.intervals["beta"] == pytest.approx((1 / 3, 1 / 3))
+    assert found.calmar == pytest.approx(found.cagr / found.max_drawdown)
+    assert performance(mine, time, mean_block=5, num_resamples=0, seed=0).alpha is None
 
 
-def test_trades():
-    found = trades(
-        [outcome(0.03, hit=True), outcome(-0.01, hit=False), outcome(-0.005, hit=True), outcome(0, hit=None)]
+def test_every_measure_has_an_interval_and_alphas_holds_what_made_it():
+    rng = np.random.default_rng(3)
+    market = rng.normal(0.0003, 0.01, 365 * 4)
+    mine = 0.5 * market + rng.normal(0.0005, 0.005, len(market))
+    time = np.datetime64("2012-01-01") + np.arange(len(market) + 1).astype("timedelta64[D]")
+    curves = [np.cumprod(np.concatenate([[1.0], 1 + returns])) for returns in (mine, market)]
+    found = performance(
+        curves[0],
+        time.astype("datetime64[ns]"),
+        mean_block=5,
+        num_resamples=400,
+        seed=0,
+        market=curves[1],
     )
-    assert (found.num_closed, found.num_flat) == (3, 1)
-    assert found.hit_rate == pytest.approx(2 / 3)
-    assert found.hit_interval == wilson_interval(2, 3)
-    assert found.profit_factor == pytest.approx(2)
-    assert found.mean_net_return == pytest.approx(0.005)
-    none = trades([outcome(0, hit=None)])
-    assert (none.hit_rate, none.hit_interval, none.profit_factor, none.mean_net_return) == (None,) * 4
-    assert trades([outcome(0.1, hit=True)]).profit_factor is None
+    names = {
+        "total_return", "cagr", "volatility", "sharpe", "sortino", "calmar", "max_drawdown", "alpha", "beta",
+    }  # fmt: skip
+    assert set(found.intervals) == names
+    for name in names - {"max_drawdown", "calmar"}:
+        low, high = found.intervals[name]
+        assert low < getattr(found, name) < high, name
+    assert found.intervals["alpha"][0] < 0.0005 * 365.25 < found.intervals["alpha"][1]
+    assert found.intervals["beta"][0] < 0.5 < found.intervals["beta"][1]
+    assert found.sharpe_interval == found.intervals["sharpe"]
+
+
+def test_the_interval_is_that_of_the_plain_bootstrap():
+    """Many resamples at once are the resamples of one at a time."""
+    rng = np.random.default_rng(0)
+    found = measure(np.cumprod(1 + rng.normal(0.001, 0.01, 366)), num_resamples=50)
+    returns = (
+        np.diff(equity := np.cumprod(1 + np.random.default_rng(0).normal(0.001, 0.01, 366))) / equity[:-1]
+    )
+    plainly = bootstrap_interval(
+        returns,
+        lambda sample: float(sample.mean() / sample.std(ddof=1) * math.sqrt(365.25)),
+        mean_block=5,
+        num_resamples=50,
+        level=0.9,
+        seed=0,
+    )
+    assert found.sharpe_interval == pytest.approx(plainly)
+
+
+@pytest.mark.slow
+def test_ffn_measures_the_same():
+    """By bt's library of measures; it annualises by 252 and takes the downside's mean over all bars."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ffn = pytest.importorskip("ffn", reason="ffn is in the group oracles: uv sync --group oracles")
+        import pandas as pd
+
+        rng = np.random.default_rng(1)
+        days = pd.bdate_range("2012-01-02", periods=1_500)
+        curve = np.cumprod(np.concatenate([[1.0], 1 + rng.normal(0.0004, 0.01, 1_499)]))
+        prices = pd.Series(curve, index=days)
+        returns = prices.pct_change().dropna()
+        found = performance(
+            curve, days.to_numpy().astype("datetime64[ns]"), mean_block=5, num_resamples=0, seed=0
+        )
+        year = (1_499 / ((days[-1] - days[0]).days / 365.25)) / 252
+        assert found.sharpe == pytest.approx(ffn.calc_sharpe(returns, nperiods=252) * year**0.5)
+        assert found.sortino == pytest.approx(ffn.calc_sortino_ratio(returns, nperiods=252) * year**0.5)
+        assert found.max_drawdown == pytest.approx(-ffn.calc_max_drawdown(prices))
+        assert found.cagr == pytest.approx(ffn.calc_cagr(prices), rel=1e-3)
+        assert found.calmar == pytest.approx(ffn.calc_calmar_ratio(prices), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_thousand_resamples_of_all_measures_take_well_under_a_second():
+    rng = np.random.default_rng(0)
+    curve, market = np.cumprod(1 + rng.normal(0.0003, 0.01, (2, 2_500)), axis=1)
+    time = (np.datetime64("2010-01-01") + np.arange(2_500)).astype("datetime64[ns]")
+    began = process_time()
+    performance(curve, time, mean_block=14, num_resamples=1_000, seed=0, market=market)
+    assert process_time() - began < 1.0
 
 
 def test_json_never_holds_nan():

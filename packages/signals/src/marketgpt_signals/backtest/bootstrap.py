@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+
+Interval = tuple[float, float]
+# Values a chunk of resamples holds: what fits in the cache a few times over is quickest.
+_CHUNK = 500_000
 
 
 def stationary_indices(num_rows: int, mean_block: float, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -62,3 +66,40 @@ def bootstrap_interval(
         return None
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resamples(num_rows: int, mean_block: float, num_resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of all resamples, shape (R, num_rows) at a time, for statistics that take many at once.
+
+    They are the resamples :func:`bootstrap_interval` draws from the same seed.
+
+    Args:
+        num_rows: Rows of the series, at least 1.
+        mean_block: Expected length of a block.
+        num_resamples: How many in all.
+        seed: Seed of numpy's generator.
+    """
+    rng = np.random.default_rng(seed)
+    size = max(1, _CHUNK // num_rows)
+    for start in range(0, num_resamples, size):
+        count = min(size, num_resamples - start)
+        yield np.stack([stationary_indices(num_rows, mean_block, rng) for _ in range(count)])
+
+
+def percentile_intervals(drawn: Mapping[str, NDArray[np.float64]], level: float) -> dict[str, Interval]:
+    """Return the interval of each statistic from its resampled values.
+
+    Args:
+        drawn: By name, shape (R,): NaN where a resample has no value.
+        level: Coverage, 0.9 for the 5% and 95% quantiles.
+
+    Returns:
+        (low, high) by name, without those of which fewer than half of the resamples have a value.
+    """
+    found = {}
+    for name, values in drawn.items():
+        known = values[np.isfinite(values)]
+        if len(known) and 2 * len(known) >= len(values):
+            low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+            found[name] = (float(low), float(high))
+    return found

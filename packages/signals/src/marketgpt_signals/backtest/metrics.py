@@ -1,28 +1,29 @@
-"""What an equity curve and its trades were worth."""
+"""What an equity curve was worth."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marketgpt_core.signal import Outcome
-from marketgpt_signals.backtest.bootstrap import bootstrap_interval
+from marketgpt_signals.backtest.bootstrap import Interval, percentile_intervals, resamples
+from marketgpt_signals.backtest.measures import growth_a_year, measures
+from marketgpt_signals.backtest.sharpe import SharpeMoments, probabilistic_sharpe
 
-SHARPE_LEVEL = 0.90
+LEVEL = 0.90
 _WILSON_Z = 1.6448536269514722  # the 95% quantile of the standard normal: a 90% interval
 _YEAR = np.timedelta64(round(365.25 * 24 * 3600), "s")
-_NO_SPREAD = 1e-12
-Interval90 = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Performance:
     """What an equity curve was worth. Where a number has no meaning it is None, never NaN.
+
+    Formulas: :func:`marketgpt_signals.backtest.measures.measures`.
 
     Attributes:
         total_return: Last / first - 1.
@@ -32,36 +33,27 @@ class Performance:
         sharpe_interval: Its 90% interval by the stationary bootstrap.
         sortino: Mean over downside deviation (root mean square of the negative returns), a year.
         max_drawdown: Largest fall from a peak, as a positive fraction of the peak.
+        calmar: Growth a year over the largest drawdown.
+        alpha: What the benchmark does not explain, a year; None without a benchmark.
+        beta: Slope of the returns on the benchmark's.
+        probabilistic_sharpe: Probability that the true Sharpe ratio exceeds 0.
+        intervals: 90% intervals by name of a field above, by the stationary bootstrap; bars of the benchmark
+            are drawn together with the curve's. A drawdown's is of paths made of the same bars in other
+            orders: the one that was lived through need not lie inside.
     """
 
     total_return: float
     cagr: float | None
     volatility: float | None
     sharpe: float | None
-    sharpe_interval: Interval90 | None
+    sharpe_interval: Interval | None
     sortino: float | None
     max_drawdown: float
-
-
-@dataclass(frozen=True)
-class Trades:
-    """What the signals behind a backtest were worth one by one.
-
-    Attributes:
-        num_closed: LONG and SHORT signals whose horizon has passed.
-        num_flat: Abstentions.
-        hit_rate: Share of the closed ones whose side was right about the close-to-close move.
-        hit_interval: Its 90% interval (Wilson); overlapping horizons make it too narrow.
-        profit_factor: Sum of net gains over sum of net losses; None without a loss.
-        mean_net_return: Mean net return of the closed ones.
-    """
-
-    num_closed: int
-    num_flat: int
-    hit_rate: float | None
-    hit_interval: Interval90 | None
-    profit_factor: float | None
-    mean_net_return: float | None
+    calmar: float | None = None
+    alpha: float | None = None
+    beta: float | None = None
+    probabilistic_sharpe: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def elapsed_years(time: NDArray[np.datetime64]) -> float:
@@ -75,6 +67,13 @@ def bar_years(time: NDArray[np.datetime64]) -> NDArray[np.float64]:
     return years
 
 
+def bar_returns(equity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the simple returns of the bars an account lived through, at most shape (T - 1,)."""
+    alive = equity[:-1] > 0
+    returns: NDArray[np.float64] = equity[1:][alive] / equity[:-1][alive] - 1
+    return returns
+
+
 def performance(
     equity: NDArray[np.float64],
     time: NDArray[np.datetime64],
@@ -82,6 +81,7 @@ def performance(
     mean_block: float,
     num_resamples: int,
     seed: int,
+    market: NDArray[np.float64] | None = None,
 ) -> Performance:
     """Measure an equity curve.
 
@@ -89,60 +89,64 @@ def performance(
         equity: shape (T,), >= 0, the first > 0.
         time: shape (T,): its stamps.
         mean_block: Expected block of the bootstrap, in bars.
-        num_resamples: Resamples of the bootstrap; 0 for no interval.
+        num_resamples: Resamples of the bootstrap; 0 for no intervals.
         seed: Its seed.
+        market: shape (T,), > 0: a benchmark's curve, for alpha and beta.
     """
-    alive = equity[:-1] > 0
-    returns = equity[1:][alive] / equity[:-1][alive] - 1
-    years = elapsed_years(time)
-    per_year = len(returns) / years if years > 0 else 0.0
-
-    def sharpe(sample: NDArray[np.float64]) -> float | None:
-        return _ratio(sample.mean(), _deviation(sample), per_year)
-
-    known = len(returns) > 1 and per_year > 0
-    interval = None
-    if known and num_resamples and sharpe(returns) is not None:
-        interval = bootstrap_interval(
-            returns,
-            sharpe,
-            mean_block=mean_block,
-            num_resamples=num_resamples,
-            level=SHARPE_LEVEL,
-            seed=seed,
-        )
+    returns, years = bar_returns(equity), elapsed_years(time)
     growth = float(equity[-1] / equity[0])
-    downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2))) if known else 0.0
+    per_year = len(returns) / years if years > 0 else 0.0
+    found: dict[str, float | None] = {
+        "total_return": growth - 1,
+        "max_drawdown": float(np.max(1 - equity / np.maximum.accumulate(equity))),
+        "cagr": _known(float(growth_a_year(np.array([growth]), years)[0])),
+    }
+    moments, intervals = SharpeMoments.of(returns), {}
+    if len(returns) > 1 and per_year > 0:
+        against = None if market is None else (market[1:] / market[:-1] - 1)[: len(returns)]
+
+        def of(rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+            bench = None if against is None else against[rows]
+            return measures(returns[rows], years=years, per_year=per_year, market=bench)
+
+        at = of(np.arange(len(returns))[None])
+        found = {name: _known(float(value[0])) for name, value in at.items()} | found
+        if num_resamples:
+            drawn = [of(rows) for rows in resamples(len(returns), mean_block, num_resamples, seed)]
+            joined = {name: np.concatenate([part[name] for part in drawn]) for name in at}
+            kept = {name: values for name, values in joined.items() if found[name] is not None}
+            intervals = percentile_intervals(kept, LEVEL)
     return Performance(
-        total_return=growth - 1,
-        cagr=_cagr(growth, years),
-        volatility=_deviation(returns) * math.sqrt(per_year) if known else None,
-        sharpe=sharpe(returns) if known else None,
-        sharpe_interval=interval,
-        sortino=_ratio(returns.mean(), downside, per_year) if known else None,
-        max_drawdown=float(np.max(1 - equity / np.maximum.accumulate(equity))),
+        sharpe_interval=intervals.get("sharpe"),
+        probabilistic_sharpe=None if moments is None else probabilistic_sharpe(moments),
+        intervals=intervals,
+        **{name: found.get(name) for name in _MEASURED},  # type: ignore[arg-type]
     )
 
 
-def _deviation(returns: NDArray[np.float64]) -> float:
-    return float(returns.std(ddof=1))
+_MEASURED = (
+    "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "calmar", "alpha", "beta",
+)  # fmt: skip
 
 
-def _ratio(mean: float, spread: float, per_year: float) -> float | None:
-    # Constant returns leave rounding, not risk, in the denominator.
-    return float(mean / spread * math.sqrt(per_year)) if spread > _NO_SPREAD else None
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
-def _cagr(growth: float, years: float) -> float | None:
-    if years <= 0:
-        return None
-    if growth <= 0:
-        return -1.0
-    exponent = math.log(growth) / years
-    return math.expm1(exponent) if exponent < math.log(1e9) else None
+def mean_intervals(
+    series: Mapping[str, NDArray[np.float64]], *, mean_block: float, num_resamples: int, seed: int
+) -> dict[str, Interval]:
+    """Return the 90% interval of the mean of each series, shape (T,) all, by the stationary bootstrap."""
+    names = list(series)
+    table = np.stack([series[name] for name in names], axis=1)
+    drawn = [table[rows].mean(axis=1) for rows in resamples(len(table), mean_block, num_resamples, seed)]
+    if not drawn:
+        return {}
+    means = np.concatenate(drawn)
+    return percentile_intervals({name: means[:, column] for column, name in enumerate(names)}, LEVEL)
 
 
-def wilson_interval(hits: int, trials: int, z: float = _WILSON_Z) -> Interval90 | None:
+def wilson_interval(hits: int, trials: int, z: float = _WILSON_Z) -> Interval | None:
     """Return the score interval of a proportion, 90% by default; None without trials.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, Journal of the American
@@ -156,25 +160,9 @@ def wilson_interval(hits: int, trials: int, z: float = _WILSON_Z) -> Interval90 
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def trades(outcomes: Sequence[Outcome]) -> Trades:
-    """Measure what the signals were worth one by one."""
-    closed = [outcome for outcome in outcomes if outcome.hit is not None]
-    hits = sum(bool(outcome.hit) for outcome in closed)
-    gains = sum(max(outcome.net_return, 0.0) for outcome in closed)
-    losses = sum(max(-outcome.net_return, 0.0) for outcome in closed)
-    return Trades(
-        num_closed=len(closed),
-        num_flat=len(outcomes) - len(closed),
-        hit_rate=hits / len(closed) if closed else None,
-        hit_interval=wilson_interval(hits, len(closed)),
-        profit_factor=gains / losses if losses > 0 else None,
-        mean_net_return=math.fsum(outcome.net_return for outcome in closed) / len(closed) if closed else None,
-    )
-
-
 def plain(value: object) -> Any:  # noqa: ANN401 - any JSON value
     """Return a value as JSON without NaN: numbers that are not finite become None."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -2,135 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from marketgpt_core.candles import Candles
-from marketgpt_core.config import Config
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.signal import Outcome, Signal
-from marketgpt_core.times import iso, to_datetime
+from marketgpt_core.times import iso, to_datetime, to_datetime64
+from marketgpt_signals.backtest.comparators import always_long, random_signals
 from marketgpt_signals.backtest.kernel import simulate
 from marketgpt_signals.backtest.metrics import (
     Performance,
-    Trades,
+    bar_returns,
     bar_years,
     elapsed_years,
+    mean_intervals,
     performance,
-    plain,
-    trades,
 )
-from marketgpt_signals.backtest.weights import Grid, weights_from_signals
+from marketgpt_signals.backtest.result import BacktestConfig, BacktestResult, Comparators, MarketBenchmark
+from marketgpt_signals.backtest.sharpe import SharpeMoments
+from marketgpt_signals.backtest.trades import Trades, trades
+from marketgpt_signals.backtest.weights import Grid, Plan, weights_from_signals
 from marketgpt_signals.costs import CostModel
-from marketgpt_signals.resolve import outcome_for
+from marketgpt_signals.resolve import outcome_or_reason
 
+__all__ = ["BacktestConfig", "BacktestResult", "backtest_signals", "backtest_weights", "buy_and_hold"]
 
-class BacktestConfig(Config):
-    """How to test.
-
-    Attributes:
-        horizon_bars: Horizon of the signals, and how long each is held.
-        cost: What trading costs.
-        num_resamples: Resamples behind the interval of the Sharpe ratio; 0 for none.
-        mean_block_bars: Expected block of the bootstrap; 0: the longer of the horizon, over which
-            overlapping positions make returns dependent, and the cube root of the number of bars.
-        seed: Seed of the bootstrap.
-    """
-
-    horizon_bars: int = Field(default=10, ge=1)
-    cost: CostModel = CostModel()
-    num_resamples: int = Field(default=1_000, ge=0, le=100_000)
-    mean_block_bars: int = Field(default=0, ge=0)
-    seed: int = Field(default=0, ge=0)
-
-
-@dataclass(frozen=True, eq=False)
-class BacktestResult:
-    """What a backtest did and earned.
-
-    Attributes:
-        config: How it was tested.
-        symbols: length A.
-        time: shape (T,), datetime64[ns], UTC.
-        equity: shape (T,): value of the account at the close, net of costs, 1.0 at the start.
-        gross_equity: shape (T,): the same weights traded for free.
-        benchmark: shape (T,): 1/A of the account in each asset, bought at its first open after the start
-            at the same costs and held.
-        positions: shape (T, A): signed fraction of the account at the close.
-        turnover: shape (T,): notional traded over the account's value.
-        costs: shape (T,): fees, slippage and borrow paid, in units of the starting account.
-        net, gross, hold: What the three curves were worth.
-        trades: What the signals were worth one by one; None when weights were tested.
-        num_outside: Signals left out because the candles do not reach them.
-    """
-
-    config: BacktestConfig
-    symbols: tuple[str, ...]
-    time: NDArray[np.datetime64]
-    equity: NDArray[np.float64]
-    gross_equity: NDArray[np.float64]
-    benchmark: NDArray[np.float64]
-    positions: NDArray[np.float64]
-    turnover: NDArray[np.float64]
-    costs: NDArray[np.float64]
-    net: Performance
-    gross: Performance
-    hold: Performance
-    trades: Trades | None = None
-    num_outside: int = 0
-
-    @property
-    def costs_paid(self) -> float:
-        """Fees, slippage and borrow paid over the whole test, in units of the starting account."""
-        return float(self.costs.sum())
-
-    @property
-    def exposure(self) -> float:
-        """Mean gross exposure: sum of the absolute positions."""
-        return float(np.abs(self.positions).sum(axis=1).mean())
-
-    @property
-    def turnover_per_year(self) -> float | None:
-        """Notional traded in a year over the account's value; buying and selling count each."""
-        years = elapsed_years(self.time)
-        return float(self.turnover.sum()) / years if years > 0 else None
-
-    def to_json(self, *, series: bool = True) -> dict[str, Any]:
-        """Return everything as JSON values, without NaN.
-
-        Args:
-            series: Include the values by bar.
-        """
-        result = {
-            "config": self.config.model_dump(),
-            "symbols": list(self.symbols),
-            "start": iso(self.time[0]),
-            "end": iso(self.time[-1]),
-            "num_bars": len(self.time),
-            "net": asdict(self.net),
-            "gross": asdict(self.gross),
-            "benchmark": asdict(self.hold),
-            "costs_paid": self.costs_paid,
-            "turnover_per_year": self.turnover_per_year,
-            "exposure": self.exposure,
-            "trades": None if self.trades is None else asdict(self.trades),
-            "num_outside": self.num_outside,
-        }
-        if series:
-            names = ("equity", "gross_equity", "benchmark", "turnover", "costs", "positions")
-            curves = {name: getattr(self, name) for name in names}
-            result["series"] = {"time": [iso(moment) for moment in self.time], **curves}
-        cleaned: dict[str, Any] = plain(result)
-        return cleaned
+_NOTHING = 1e-12
+_FREE = CostModel(fee_bps=0, slippage_bps=0, borrow_bps_per_year=0)
 
 
 def backtest_signals(
-    signals: Sequence[Signal], candles: Candles, config: BacktestConfig | None = None
+    signals: Sequence[Signal],
+    candles: Candles,
+    config: BacktestConfig | None = None,
+    *,
+    market: Candles | None = None,
 ) -> BacktestResult:
     """Trade signals as overlapping cohorts; see :func:`weights_from_signals` and the kernel.
 
@@ -141,6 +53,7 @@ def backtest_signals(
         signals: Signals, at most one a symbol, as-of and horizon; other horizons are ignored.
         candles: Candles of their symbols.
         config: How to test.
+        market: Candles of the market's benchmarks, if any.
 
     Raises:
         DataError: see :func:`weights_from_signals`.
@@ -148,17 +61,112 @@ def backtest_signals(
     config = config or BacktestConfig()
     plan = weights_from_signals(signals, candles, horizon_bars=config.horizon_bars)
     result = backtest_weights(plan.grid, plan.weights, config)
-    closed = _outcomes(plan.traded, candles, config.cost)
-    return replace(result, trades=trades(closed), num_outside=plan.num_outside)
-
-
-def _outcomes(signals: Sequence[Signal], candles: Candles, cost: CostModel) -> list[Outcome]:
-    end = to_datetime(candles.end) if candles.end is not None else None
-    found = (
-        outcome_for(signal, candles[signal.symbol], cost, resolved_at=end or signal.as_of)
-        for signal in signals
+    resolved, missing = _outcomes(plan.traded, candles, config.cost)
+    notes = [*missing, *_ended(result, plan.grid)]
+    benchmarks = {}
+    for symbol, series in (market or {}).items():
+        found = _against(result, series.time, series.open, series.close)
+        if found is None:
+            notes.append(f"{symbol}: no candles between {iso(result.time[0])} and {iso(result.time[-1])}")
+        else:
+            benchmarks[symbol] = found
+    return replace(
+        result,
+        trades=_trades(resolved, plan, config),
+        num_outside=plan.num_outside,
+        comparators=_comparators(plan, config),
+        benchmarks=benchmarks,
+        notes=tuple(notes),
     )
-    return [outcome for outcome in found if outcome is not None]
+
+
+def _outcomes(
+    signals: Sequence[Signal], candles: Candles, cost: CostModel
+) -> tuple[list[tuple[Signal, Outcome]], list[str]]:
+    """Return what came of signals, and a line for each symbol of which something is missing."""
+    end = to_datetime(candles.end) if candles.end is not None else None
+    resolved, missing = [], Counter[tuple[str, str]]()
+    for signal in signals:
+        series = candles[signal.symbol]
+        found = outcome_or_reason(signal, series, cost, resolved_at=end or signal.as_of)
+        if isinstance(found, Outcome):
+            resolved.append((signal, found))
+        else:
+            missing[signal.symbol, found or f"its candles end at {iso(series.time[-1])}"] += 1
+    lines = []
+    for symbol in dict.fromkeys(symbol for symbol, _ in missing):
+        reasons = {reason: count for (whose, reason), count in missing.items() if whose == symbol}
+        first, more = next(iter(reasons)), len(reasons) - 1
+        told = f"{first}{f', and {more} more such reasons' if more else ''}"
+        lines.append(f"{symbol}: {sum(reasons.values())} signals have no outcome: {told}")
+    return resolved, lines
+
+
+def _ended(result: BacktestResult, grid: Grid) -> list[str]:
+    """Return a line for each asset that is still held after its last candle."""
+    lines = []
+    for column, symbol in enumerate(grid.symbols):
+        last = int(np.flatnonzero(~np.isnan(grid.close[:, column]))[-1])
+        held = result.positions[last, column]
+        if last < len(grid.time) - 1 and abs(result.positions[-1, column]) > _NOTHING:
+            lines.append(
+                f"{symbol}: candles end at {iso(grid.time[last])} with {held:.1%} of the account in it, "
+                "which could not be sold and stays at that price"
+            )
+    return lines
+
+
+def _trades(resolved: list[tuple[Signal, Outcome]], plan: Plan, config: BacktestConfig) -> Trades:
+    dates = np.unique(np.array([to_datetime64(signal.as_of) for signal in plan.traded]))
+    rows = np.searchsorted(plan.grid.time, dates)
+    apart = float(np.median(np.diff(rows))) if len(rows) > 1 else 1.0
+    block = max((config.mean_block_bars or config.horizon_bars) / apart, len(dates) ** (1 / 3))
+    return trades(resolved, mean_block=block, num_resamples=config.num_resamples, seed=config.seed)
+
+
+def _comparators(plan: Plan, config: BacktestConfig) -> Comparators:
+    grid, cost = plan.grid, config.cost
+    prices = (grid.open, grid.close, always_long(plan.cohorts), bar_years(grid.time))
+    curve = simulate(*prices, cost.rate, cost.borrow_rate, with_positions=False)[0]
+    drawn = random_signals(plan, cost, num_draws=config.num_random, seed=config.seed) or (None, None)
+    return Comparators(_measured(curve, grid.time, config), curve, *drawn)
+
+
+def _against(
+    result: BacktestResult,
+    time: NDArray[np.datetime64],
+    opens: NDArray[np.float64],
+    closes: NDArray[np.float64],
+) -> MarketBenchmark | None:
+    rows = np.searchsorted(time, result.time)
+    there = rows < len(time)
+    there[there] = time[rows[there]] == result.time[there]
+    if not there[1:].any():
+        return None
+    prices = np.full((2, len(result.time), 1), np.nan)
+    prices[0, there, 0], prices[1, there, 0] = opens[rows[there]], closes[rows[there]]
+    curve = buy_and_hold(Grid(result.time, ("",), prices[0], prices[1]), result.config.cost)
+    mine = _measured(result.equity, result.time, result.config, market=curve)
+    bounds = {name: mine.intervals[name] for name in ("alpha", "beta") if name in mine.intervals}
+    hold = _measured(curve, result.time, result.config)
+    return MarketBenchmark(curve, hold, mine.alpha, mine.beta, bounds)
+
+
+def _measured(
+    curve: NDArray[np.float64],
+    time: NDArray[np.datetime64],
+    config: BacktestConfig,
+    *,
+    market: NDArray[np.float64] | None = None,
+) -> Performance:
+    return performance(
+        curve,
+        time,
+        mean_block=config.mean_block(len(time)),
+        num_resamples=config.num_resamples,
+        seed=config.seed,
+        market=market,
+    )
 
 
 def backtest_weights(
@@ -177,29 +185,16 @@ def backtest_weights(
         ConfigError: when costs are so high that a rebalancing would cost the account.
     """
     config = config or BacktestConfig()
-    if weights.shape != grid.open.shape:
-        raise DataError(f"weights have shape {weights.shape}, the prices {grid.open.shape}")
-    if np.isinf(weights).any():
-        raise DataError("weights must be finite; NaN leaves a position as it is")
-    gross_weight = float(np.nansum(np.abs(weights), axis=1).max(initial=0.0))
-    if config.cost.rate * gross_weight >= 1:
-        raise ConfigError(
-            f"fees and slippage of {config.cost.rate:.2%} a trade at {gross_weight:.1f} times leverage "
-            "would eat the account in one trade"
-        )
-    arrays = [np.ascontiguousarray(a, dtype=np.float64) for a in (grid.open, grid.close, weights)]
+    _check(grid, weights, config.cost)
     years = bar_years(grid.time)
-    rates = {"rate": config.cost.rate, "borrow_rate": config.cost.borrow_rate}
-    equity, positions, turnover, costs = simulate(*arrays, years, **rates)
-    gross_equity = simulate(*arrays, years, rate=0.0, borrow_rate=0.0)[0]
+    prices = (grid.open, grid.close, weights, years)
+    equity, positions, turnover, costs = simulate(*prices, config.cost.rate, config.cost.borrow_rate)
+    gross_equity = simulate(*prices, 0.0, 0.0, with_positions=False)[0]
     benchmark = buy_and_hold(grid, config.cost)
-    block = float(config.mean_block_bars or max(config.horizon_bars, round(len(grid.time) ** (1 / 3))))
-
-    def measured(curve: NDArray[np.float64]) -> Performance:
-        return performance(
-            curve, grid.time, mean_block=block, num_resamples=config.num_resamples, seed=config.seed
-        )
-
+    span = elapsed_years(grid.time)
+    flows = {"exposure": np.abs(positions).sum(axis=1)}
+    if span > 0:
+        flows["turnover_per_year"] = turnover * len(turnover) / span
     return BacktestResult(
         config=config,
         symbols=grid.symbols,
@@ -210,10 +205,40 @@ def backtest_weights(
         positions=positions,
         turnover=turnover,
         costs=costs,
-        net=measured(equity),
-        gross=measured(gross_equity),
-        hold=measured(benchmark),
+        net=_measured(equity, grid.time, config, market=benchmark),
+        gross=_measured(gross_equity, grid.time, config, market=buy_and_hold(grid, _FREE)),
+        hold=_measured(benchmark, grid.time, config),
+        intervals=mean_intervals(
+            flows,
+            mean_block=config.mean_block(len(grid.time)),
+            num_resamples=config.num_resamples,
+            seed=config.seed,
+        ),
+        moments=SharpeMoments.of(bar_returns(equity)),
+        digest=_digest(grid, weights, config.cost),
     )
+
+
+def _check(grid: Grid, weights: NDArray[np.float64], cost: CostModel) -> None:
+    if weights.shape != grid.open.shape:
+        raise DataError(f"weights have shape {weights.shape}, the prices {grid.open.shape}")
+    if np.isinf(weights).any():
+        raise DataError("weights must be finite; NaN leaves a position as it is")
+    gross_weight = float(np.nansum(np.abs(weights), axis=1).max(initial=0.0))
+    if cost.rate * gross_weight >= 1:
+        raise ConfigError(
+            f"fees and slippage of {cost.rate:.2%} a trade at {gross_weight:.1f} times leverage "
+            "would eat the account in one trade"
+        )
+
+
+def _digest(grid: Grid, weights: NDArray[np.float64], cost: CostModel) -> str:
+    """Return the identity of what was traded, 32 hex digits."""
+    said = hashlib.sha256("\0".join([*grid.symbols, cost.model_dump_json()]).encode())
+    said.update(np.ascontiguousarray(grid.time).view(np.int64).tobytes())
+    # Rounded: the last bits of a sum are another machine's business; + 0.0 makes one zero of two.
+    said.update((np.round(weights, 12) + 0.0).tobytes())
+    return said.hexdigest()[:32]
 
 
 def buy_and_hold(grid: Grid, cost: CostModel) -> NDArray[np.float64]:

@@ -33,6 +33,39 @@ class Grid:
 
 
 @dataclass(frozen=True, eq=False)
+class Cohorts:
+    """What was said of each symbol and when: what overlapping cohorts are made of.
+
+    Attributes:
+        horizon_bars: The horizon h: how many bars each cohort is held.
+        rows: By symbol, shape (n,): bars, of the symbol's own, on which something was said; the first is 0.
+        sided: By symbol, shape (n,): side times size of what was said.
+        own: shape (T, A): the symbol's last own bar at or before each bar of the grid, on the same count.
+    """
+
+    horizon_bars: int
+    rows: tuple[NDArray[np.int64], ...]
+    sided: tuple[NDArray[np.float64], ...]
+    own: NDArray[np.int64]
+
+    def weights(self, sided: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the target weights, shape (T, A), had this been said on the same bars.
+
+        Args:
+            sided: As :attr:`sided`.
+        """
+        h, weights = self.horizon_bars, np.zeros(self.own.shape)
+        for column, (rows, said) in enumerate(zip(self.rows, sided, strict=True)):
+            own = self.own[:, column]
+            sides = np.zeros(max(int(rows[-1]), int(own.max())) + 1)
+            sides[rows] = said
+            total = np.concatenate([np.zeros(h), np.cumsum(sides)])
+            # A holiday of the symbol's own changes no target.
+            weights[:, column] = np.where(own >= 0, ((total[h:] - total[:-h]) / h)[own], 0.0)
+        return weights / len(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What to hold, and the prices to trade it at.
 
@@ -41,12 +74,14 @@ class Plan:
         weights: shape (T, A): fraction of the account wanted after the close of each bar.
         traded: The signals behind it.
         num_outside: Signals left out because the candles do not reach them.
+        cohorts: What was said, for what might have been said instead.
     """
 
     grid: Grid
     weights: NDArray[np.float64]
     traded: tuple[Signal, ...]
     num_outside: int
+    cohorts: Cohorts
 
 
 def price_grid(series: Sequence[CandleSeries]) -> Grid:
@@ -92,8 +127,8 @@ def weights_from_signals(signals: Sequence[Signal], candles: Candles, *, horizon
     by_symbol: dict[str, list[Signal]] = {}
     for signal in sorted(chosen, key=lambda signal: (signal.symbol, signal.as_of)):
         by_symbol.setdefault(signal.symbol, []).append(signal)
-    cohorts = {symbol: _cohorts(group, candles[symbol], horizon_bars) for symbol, group in by_symbol.items()}
-    wanted = {symbol: pair for symbol, pair in cohorts.items() if pair[1]}
+    said = {symbol: _rows(group, candles[symbol]) for symbol, group in by_symbol.items()}
+    wanted = {symbol: pair for symbol, pair in said.items() if pair[1]}
     traded = tuple(signal for _, kept in wanted.values() for signal in kept)
     if not traded:
         raise DataError(f"the candles ({_span(candles)}) reach none of the {len(chosen)} signals")
@@ -102,12 +137,19 @@ def weights_from_signals(signals: Sequence[Signal], candles: Candles, *, horizon
         _cohort_end(kept[-1], candles[symbol].time, horizon_bars) for symbol, (_, kept) in wanted.items()
     )
     grid = price_grid([candles[symbol].between(start, None).until(end) for symbol in wanted])
-    weights = np.zeros((len(grid.time), len(wanted)))
-    for column, (symbol, (weights_own, _)) in enumerate(wanted.items()):
-        # The last own bar at or before each bar of the grid: a holiday of its own changes no target.
-        own = np.searchsorted(candles[symbol].time, grid.time, side="right") - 1
-        weights[:, column] = np.where(own >= 0, weights_own[own], 0.0)
-    return Plan(grid, weights / len(wanted), traded, len(chosen) - len(traded))
+    cohorts = Cohorts(
+        horizon_bars,
+        tuple(rows - rows[0] for rows, _ in wanted.values()),
+        tuple(np.array([SIGN[signal.side] * signal.size for signal in kept]) for _, kept in wanted.values()),
+        np.stack(
+            [
+                np.searchsorted(candles[symbol].time, grid.time, side="right") - 1 - rows[0]
+                for symbol, (rows, _) in wanted.items()
+            ],
+            axis=1,
+        ),
+    )
+    return Plan(grid, cohorts.weights(cohorts.sided), traded, len(chosen) - len(traded), cohorts)
 
 
 def _check(chosen: list[Signal], signals: Sequence[Signal], candles: Candles, horizon_bars: int) -> None:
@@ -129,11 +171,9 @@ def _check(chosen: list[Signal], signals: Sequence[Signal], candles: Candles, ho
         )
 
 
-def _cohorts(
-    group: list[Signal], series: CandleSeries, horizon_bars: int
-) -> tuple[NDArray[np.float64], list[Signal]]:
-    """Return the mean of the last h sized sides by own bar, shape (len(series),), and the signals used."""
-    sides, kept = np.zeros(len(series)), []
+def _rows(group: list[Signal], series: CandleSeries) -> tuple[NDArray[np.int64], list[Signal]]:
+    """Return the bars signals were made on, and those signals; the others lie outside the candles."""
+    rows, kept = [], []
     for signal in group:
         as_of = to_datetime64(signal.as_of)
         row = int(np.searchsorted(series.time, as_of))
@@ -141,10 +181,9 @@ def _cohorts(
             continue
         if series.time[row] != as_of:
             raise DataError(f"{signal.symbol} has no candle at {iso(as_of)}, where a signal was made")
-        sides[row] = SIGN[signal.side] * signal.size
+        rows.append(row)
         kept.append(signal)
-    total = np.concatenate([np.zeros(horizon_bars), np.cumsum(sides)])
-    return (total[horizon_bars:] - total[:-horizon_bars]) / horizon_bars, kept
+    return np.array(rows, dtype=np.int64), kept
 
 
 def _cohort_end(signal: Signal, time: NDArray[np.datetime64], horizon_bars: int) -> np.datetime64:

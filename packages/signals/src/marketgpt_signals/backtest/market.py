@@ -1,0 +1,84 @@
+"""The market's own benchmark: SPY, QQQ, GLD ..., bought and held over the same bars at the same costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from marketgpt_core.candles import Candles
+from marketgpt_core.errors import DataError, PluginError
+from marketgpt_core.exchanges import exchange_of
+from marketgpt_core.interval import Interval
+from marketgpt_core.plugins import registry
+from marketgpt_core.symbols import Category, check_symbol
+from marketgpt_signals.candle_source import fetch_what_there_is
+
+# Of symbols no universe lists, by what their shape tells.
+_BY_SHAPE = {
+    Category.UNKNOWN: "SPY",  # no mark: an American share or fund
+    Category.US: "SPY",
+    Category.ETF: "SPY",
+    Category.EU: "VGK",
+    Category.EM: "EEM",
+    Category.COMMODITY: "GLD",
+    Category.CRYPTO: "BTC-USD",
+}
+
+
+def benchmarks_of(symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return what the markets of some symbols are measured against, each once, in the symbols' order.
+
+    A symbol that is the benchmark of a universe is its own; another takes that of the smallest installed
+    universe that lists it; one that no universe lists takes one by its
+    shape, or none: currencies and indices.
+    """
+    listed = _universes()
+    own = {benchmark for _, benchmark in listed}
+    chosen: list[str] = []
+    for symbol in symbols:
+        found = symbol if symbol in own else next((b for held, b in listed if symbol in held), None)
+        found = found or _BY_SHAPE.get(exchange_of(symbol).category)
+        if found is not None and found not in chosen:
+            chosen.append(found)
+    return tuple(chosen)
+
+
+def fetch_benchmarks(
+    source: str, symbols: Sequence[str], asked: Sequence[str], interval: Interval
+) -> tuple[Candles, list[str]]:
+    """Fetch the candles of what some symbols are held against.
+
+    Args:
+        source: See :func:`marketgpt_signals.candle_source.fetch_candles`.
+        symbols: The symbols traded.
+        asked: The benchmarks asked for; those of the symbols' markets when none are.
+        interval: Length of a candle.
+
+    Returns:
+        (candles, missing): one line for each of the markets' benchmarks that the source does not have.
+
+    Raises:
+        DataError: when one that was asked for is not there, or is no symbol.
+    """
+    wanted = [check_symbol(symbol, where="--benchmark") for symbol in asked] or benchmarks_of(symbols)
+    candles, gone, unreached = fetch_what_there_is(source, wanted, interval)
+    absent = gone | unreached
+    for symbol in asked:
+        if symbol in absent:
+            raise DataError(f"no candles of the benchmark {symbol}: {absent[symbol]}")
+    return candles, [f"{symbol}: no benchmark of the market: {why}" for symbol, why in absent.items()]
+
+
+def _universes() -> list[tuple[frozenset[str], str]]:
+    """Return (symbols, benchmark) of the installed universes, the smallest first."""
+    try:
+        provider: Any = registry("universe")
+    except PluginError:
+        return []
+    found = []
+    for name in provider.names():
+        if name != "file":
+            universe = provider.create(name, where=f"universe {name}").universe()
+            if universe.benchmark is not None:
+                found.append((frozenset(universe.symbols), universe.benchmark))
+    return sorted(found, key=lambda pair: (len(pair[0]), pair[1]))
