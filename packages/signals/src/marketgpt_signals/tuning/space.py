@@ -66,9 +66,7 @@ def declared_space(config: type[StrategyConfig], taken: Iterable[str] = ()) -> S
         taken: Options that have a value already.
     """
     shared = {*StrategyConfig.model_fields, *taken}
-    found = {
-        name: _declared(field) for name, field in config.model_fields.items() if name not in shared
-    }
+    found = {name: _declared(field) for name, field in config.model_fields.items() if name not in shared}
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -126,14 +124,18 @@ def parse_options(
     for text in texts:
         key, equals, value = text.partition("=")
         if key not in config.model_fields and "." not in key:
-            raise ConfigError(f"no such option {key[:40]!r} (from {where}); {hint(key, list(config.model_fields))}")
+            raise ConfigError(
+                f"no such option {key[:40]!r} (from {where}); {hint(key, list(config.model_fields))}"
+            )
         one = _read(config, key, value, where) if equals else declared_space(config).get(key)
         if one is not None:
             space[key] = one
         elif equals:
             fixed.append(text)
         else:
-            raise ConfigError(f"{key} declares no bounds to search between (from {where}): write {key}=LOW:HIGH")
+            raise ConfigError(
+                f"{key} declares no bounds to search between (from {where}): write {key}=LOW:HIGH"
+            )
     values = apply_overrides({}, fixed)
     space = space or declared_space(config, values)
     if not space:
@@ -154,7 +156,9 @@ def _read(config: type[StrategyConfig], key: str, text: str, where: str) -> Rang
             raise ConfigError(f"{key}={text[:40]}: write LOW:HIGH or LOW:HIGH:log (from {where})")
         log = len(parts) == 3  # noqa: PLR2004
         if not low < high or (log and low <= 0):
-            raise ConfigError(f"{key}={text[:40]}: LOW must be below HIGH, and above 0 with log (from {where})")
+            raise ConfigError(
+                f"{key}={text[:40]}: LOW must be below HIGH, and above 0 with log (from {where})"
+            )
         whole = config.model_fields[key].annotation is int
         return Range(*((low, high) if whole else (float(low), float(high))), log=log)
     if "," in text:

@@ -58,7 +58,9 @@ class Goal:
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
-            raise ConfigError(f"no such objective {self.objective[:40]!r}; {hint(self.objective, list(OBJECTIVES))}")
+            raise ConfigError(
+                f"no such objective {self.objective[:40]!r}; {hint(self.objective, list(OBJECTIVES))}"
+            )
 
     def value(self, net: Performance) -> float:
         """Return what a fold's account is worth."""
@@ -148,9 +150,7 @@ def try_options(name: str, options: Mapping[str, Any], period: Period, goal: Goa
     by_fold: list[list[Signal]] = [[] for _ in period.folds]
     for signal, fold in zip(made, period.fold_of.tolist(), strict=True):
         by_fold[fold].append(signal)
-    folds = tuple(
-        _traded(signals, period, number, goal) for number, signals in enumerate(by_fold)
-    )
+    folds = tuple(_traded(signals, period, number, goal) for number, signals in enumerate(by_fold))
     return Trial(dict(options), folds, goal.score([fold.value for fold in folds]))
 
 

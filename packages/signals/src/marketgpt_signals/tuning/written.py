@@ -71,7 +71,11 @@ def write_trial(
                 **shared,
             )
         )
-    together = {"score": trial.score, "sharpe_of_a_bar": trial.sharpe_of_a_bar, "num_bars": len(trial.returns)}
+    together = {
+        "score": trial.score,
+        "sharpe_of_a_bar": trial.sharpe_of_a_bar,
+        "num_bars": len(trial.returns),
+    }
     ledger.record_backtest(
         BacktestRecord(
             config=config | {"fold": ALL_FOLDS},
@@ -95,7 +99,10 @@ def charged(ledger: Ledger, candles_fingerprint: str, goal: Goal) -> Charge:
     studies = set()
     for record in ledger.backtests():
         config = record.config
-        same = (record.data_fingerprint, config.get("horizon_bars")) == (candles_fingerprint, goal.horizon_bars)
+        same = (record.data_fingerprint, config.get("horizon_bars")) == (
+            candles_fingerprint,
+            goal.horizon_bars,
+        )
         if "tuning" in config and config["fold"] == ALL_FOLDS and same:
             found[_key(config)] = record.metrics["sharpe_of_a_bar"]
             studies.add(config["tuning"])

@@ -22,7 +22,7 @@ def make_tested(make_signal):
     """Backtests of signals with given sides (+1, 0, -1), one for each of a symbol's first bars."""
 
     def make(candles: Candles, sides: np.ndarray, config: BacktestConfig | None = None, **changes) -> Tested:
-        config = config or BacktestConfig(horizon_bars=5, num_resamples=50)
+        config = config or BacktestConfig(horizon_bars=5, num_resamples=50, num_random=20)
         made = []
         for column, series in enumerate(candles.values()):
             for row, side in enumerate(sides[:, column]):

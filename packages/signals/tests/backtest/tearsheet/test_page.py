@@ -12,7 +12,7 @@ import pytest
 
 from marketgpt_core.candles import Candles
 from marketgpt_core.testing import make_candles
-from marketgpt_signals.backtest import BacktestConfig
+from marketgpt_signals.backtest import BacktestConfig, deflated_sharpe
 from marketgpt_signals.backtest.tearsheet import figures, tearsheet, write_tearsheet
 from marketgpt_signals.backtest.tearsheet.quantstats_page import write_quantstats
 from marketgpt_signals.costs import CostModel
@@ -92,6 +92,35 @@ def test_the_headline_is_the_result(page, tested):
     assert rows["Sharpe"][0] == f"{net.sharpe:.2f} [{low:.2f}, {high:.2f}]"
     assert f"less than buying and holding the same symbols ({hold.total_return:.1%})" in page.words
     assert net.total_return < hold.total_return
+
+
+def test_those_without_knowledge_stand_beside_it(page, tested):
+    told, net = tested.result.comparators, tested.result.net
+    rows = {row[0]: row for row in page.table("", "net")}
+    assert rows["total return"][4].startswith(f"{told.always_long.total_return:.1%}")
+    (ours,) = page.table("net against")
+    assert ours[1].startswith(f"{net.alpha:.1%} [")
+    drawn = {row[0]: row for row in page.table("sides at other times")}
+    row = drawn[f"each symbol for itself, {len(told.random.total_return)} draws"]
+    assert row[1] == f"{np.median(told.random.total_return):.1%}"
+    assert row[3] == f"{told.random.share_below(net.total_return):.1%}"
+
+
+def test_chance_is_charged_with_what_else_was_tried(tested):
+    alone = Page(tearsheet(tested)).words
+    probability = tested.result.net.probabilistic_sharpe
+    assert f"exceeds 0: {probability:.1%}, had nothing else been tried: this is the only" in alone
+    deflated = deflated_sharpe(tested.result.moments, [0.1, -0.1, tested.result.moments.sharpe])
+    words = Page(tearsheet(replace(tested, result=replace(tested.result, deflated=deflated)))).words
+    assert f"the best of 3 trials on this ledger would show by luck: {deflated.probability:.1%}" in words
+    assert deflated.probability < probability
+
+
+def test_what_is_missing_is_told(tested):
+    told = replace(tested.result, notes=("BBB: <gone>",), num_outside=7)
+    words = Page(tearsheet(replace(tested, result=told))).words
+    assert "BBB: <gone>" in words
+    assert "7 signals are outside the candles and were left out." in words
 
 
 def test_the_table_of_costs_holds_the_backtest_itself(page, tested):
@@ -198,7 +227,7 @@ def test_no_signal_closed(make_tested):
 
 
 def test_an_hourly_backtest(make_tested, hourly):
-    config = BacktestConfig(horizon_bars=3, num_resamples=20, cost=CostModel(fee_bps=1))
+    config = BacktestConfig(horizon_bars=3, num_resamples=20, num_random=10, cost=CostModel(fee_bps=1))
     made = make_tested(hourly, np.random.default_rng(3).integers(-1, 2, (1_490, 1)), config)
     page = Page(tearsheet(made))
     assert f"Of the last {(len(made.result.time) - 1) // 3} bars" in page.words

@@ -6,7 +6,7 @@ import numpy as np
 
 from marketgpt_core.times import iso
 from marketgpt_signals.backtest.metrics import elapsed_years
-from marketgpt_signals.backtest.run import BacktestResult
+from marketgpt_signals.backtest.result import BacktestResult
 from marketgpt_signals.backtest.tearsheet.tables import number, percent
 
 _FEW_YEARS = 3
@@ -27,14 +27,25 @@ def verdict(result: BacktestResult) -> str:
     bounds = ours.sharpe_interval
     if bounds is None:
         return f"{told} Whether its Sharpe ratio differs from zero cannot be told."
-    chance = (
-        "the interval holds zero: this may be chance"
-        if bounds[0] <= 0 <= bounds[1]
-        else "the interval excludes zero"
-    )
+    within = bounds[0] <= 0 <= bounds[1]
+    said = "the interval holds zero: this may be chance" if within else "the interval excludes zero"
     return (
         f"{told} Sharpe ratio {number(ours.sharpe)}, 90% interval {number(bounds[0])} to "
-        f"{number(bounds[1])}; {chance}."
+        f"{number(bounds[1])}; {said}."
+    )
+
+
+def chance(result: BacktestResult) -> str:
+    """Return how likely the Sharpe ratio is skill, once it is asked how many were tried."""
+    probability, deflated = result.net.probabilistic_sharpe, result.deflated
+    if probability is None:
+        return ""
+    told = f"Probability that the true Sharpe ratio exceeds 0: {percent(probability)}"
+    if deflated is None or deflated.num_trials == 1:
+        return f"{told}, had nothing else been tried: this is the only backtest counted."
+    return (
+        f"{told} had nothing else been tried; that it exceeds what the best of {deflated.num_trials} trials "
+        f"on this ledger would show by luck: {percent(deflated.probability)} (Bailey and Lopez de Prado)."
     )
 
 
@@ -55,6 +66,7 @@ def _particular(result: BacktestResult, num_models: int) -> list[str]:
         told.append("No LONG or SHORT signal was closed: there is nothing to judge the signals by.")
     elif trades is not None and trades.num_closed < _FEW_TRADES:
         told.append(f"Only {trades.num_closed} signals were closed.")
+    told += result.notes
     if result.num_outside:
         told.append(f"{result.num_outside} signals are outside the candles and were left out.")
     if result.exposure < _LOW_EXPOSURE:
@@ -64,18 +76,13 @@ def _particular(result: BacktestResult, num_models: int) -> list[str]:
         )
     if num_models > 1:
         told.append(f"The signals are of {num_models} models: one curve, several minds.")
-    if len(result.symbols) > 1 and trades is not None:
-        told.append(
-            "The hit rate's interval counts overlapping signals and symbols that move together as if each "
-            "were new: it is too narrow."
-        )
     return told
 
 
 _GENERAL = (
     (
-        "How many other rules, options, models and symbols were tried before this page was drawn is not on "
-        "it. The best of many tries looks good by chance."
+        "Only what was backtested on this ledger is counted as tried. Other rules, options, models and "
+        "symbols that somebody looked at elsewhere are not; the best of many looks good by chance."
     ),
     "Symbols that somebody picks today are those that survived.",
     (

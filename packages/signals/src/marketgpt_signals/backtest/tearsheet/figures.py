@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from marketgpt_core.web.drawing import BENCHMARK, LAYOUT, LONG, SHORT
-from marketgpt_signals.backtest.run import BacktestResult
+from marketgpt_signals.backtest.metrics import bar_returns
+from marketgpt_signals.backtest.result import BacktestResult
 from marketgpt_signals.backtest.tearsheet.numbers import (
     Floats,
-    bar_returns,
     period_returns,
     rolling_sharpe,
     underwater,
@@ -161,8 +161,7 @@ def turnover_figure(result: BacktestResult) -> go.Figure:
 
 def returns_figure(result: BacktestResult) -> go.Figure:
     """Return histograms of the returns by bar of the strategy and of holding, in the same bins."""
-    found = [bar_returns(curve) for curve in (result.equity, result.benchmark)]
-    ours, theirs = (one[~np.isnan(one)] for one in found)
+    ours, theirs = (bar_returns(curve) for curve in (result.equity, result.benchmark))
     low, high = (float(function([*ours, *theirs])) for function in (min, max))
     if high - low < 1e-9:  # noqa: PLR2004 - nothing moved
         low, high = low - 0.001, high + 0.001

@@ -16,6 +16,7 @@ section { background: var(--panel); border-color: var(--line); min-width: 0; ove
 .muted, th { color: var(--muted); } th, td { border-color: var(--line); }
 .verdict { font-size: 16px; max-width: 90ch; }
 .two { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 18px; }
+.interval { display: block; font-size: 11px; line-height: 1.3; color: var(--muted); }
 .heat td { text-align: right; padding: 5px 7px; } .heat th { padding: 5px 7px; }
 .prose td:first-child { width: 1%; color: var(--muted); vertical-align: top; }
 .prose thead, .plain thead { display: none; }
@@ -38,7 +39,9 @@ PAGE = (
     PAGE_HEAD
     + """<section><p class="verdict">@@VERDICT@@</p>
 @@HEADLINE@@
-<p class="muted">In brackets 90% intervals. Sharpe and Sortino against cash at 0. Holding: each symbol bought once, at the same costs.</p></section>
+<p class="muted">In brackets 90% intervals, by the stationary bootstrap. Sharpe and Sortino against cash at 0. Holding: each symbol bought once, at the same costs; always long: every signal LONG in full, abstentions too.</p>
+<p>@@CHANCE@@</p>
+<div class="two"><div>@@AGAINST@@</div><div>@@LUCK@@</div></div></section>
 
 <section><h2>Account</h2>@@EQUITY@@
 <h2>Under water</h2>@@UNDERWATER@@</section>

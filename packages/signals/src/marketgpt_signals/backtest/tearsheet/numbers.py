@@ -9,20 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marketgpt_signals.backtest.measures import NO_SPREAD
+from marketgpt_signals.backtest.metrics import bar_returns, elapsed_years
+
 _HALF_YEAR = 0.5
 _FEWEST_BARS = 20
-_NO_SPREAD = 1e-12
 _TAIL = 0.05
 Floats = NDArray[np.float64]
 Times = NDArray[np.datetime64]
-
-
-def bar_returns(equity: Floats) -> Floats:
-    """Return simple returns by bar, shape (T - 1,); NaN once the account is ruined."""
-    before = equity[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        returns: Floats = np.where(before > 0, equity[1:] / before - 1, np.nan)
-    return returns
 
 
 def underwater(equity: Floats) -> Floats:
@@ -50,7 +44,7 @@ def period_returns(equity: Floats, time: Times, unit: Literal["M", "Y"]) -> dict
 
 def bars_per_year(time: Times) -> float | None:
     """Return how many bars came in a year of the curve; None when it spans no time."""
-    years = float((time[-1] - time[0]) / np.timedelta64(1, "s")) / (365.25 * 24 * 3600)
+    years = elapsed_years(time)
     return (len(time) - 1) / years if years > 0 else None
 
 
@@ -71,11 +65,14 @@ def rolling_sharpe(equity: Floats, time: Times, window: int) -> Floats:
 
     NaN until the window is full, where nothing moved, and after the ruin of the account.
     """
-    rolled = pd.Series(bar_returns(equity)).rolling(window)
+    returns = np.full(len(equity) - 1, np.nan)
+    lived = bar_returns(equity)
+    returns[: len(lived)] = lived
+    rolled = pd.Series(returns).rolling(window)
     spread = rolled.std(ddof=1).to_numpy()
     a_year = bars_per_year(time) or np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(spread > _NO_SPREAD, rolled.mean().to_numpy() / spread, np.nan) * np.sqrt(a_year)
+        ratio = np.where(spread > NO_SPREAD, rolled.mean().to_numpy() / spread, np.nan) * np.sqrt(a_year)
     return np.concatenate([[np.nan], ratio])
 
 
@@ -108,11 +105,10 @@ class Spread:
 def spread(equity: Floats) -> Spread | None:
     """Return how a curve's returns by bar were spread; None with fewer than two."""
     returns = bar_returns(equity)
-    returns = returns[~np.isnan(returns)]
     if len(returns) < 2:  # noqa: PLR2004 - no deviation
         return None
     mean, around = returns.mean(), returns.std()
-    standard = (returns - mean) / around if around > _NO_SPREAD else None
+    standard = (returns - mean) / around if around > NO_SPREAD else None
     tail = float(np.quantile(returns, _TAIL))
     return Spread(
         num_bars=len(returns),

@@ -13,8 +13,8 @@ from marketgpt_core.errors import ConfigError
 from marketgpt_core.files import write_text
 from marketgpt_core.signal import Signal
 from marketgpt_core.times import iso
-from marketgpt_signals.backtest.run import BacktestResult
-from marketgpt_signals.backtest.tearsheet.caveats import caveats, verdict
+from marketgpt_signals.backtest.result import BacktestResult
+from marketgpt_signals.backtest.tearsheet.caveats import caveats, chance, verdict
 from marketgpt_signals.backtest.tearsheet.crises import stresses
 from marketgpt_signals.backtest.tearsheet.numbers import rolling_window
 from marketgpt_signals.backtest.tearsheet.sensitivity import break_even, cost_sensitivity
@@ -68,7 +68,10 @@ def tearsheet(tested: Tested) -> str:
         "MORE_CSS": STYLE,
         "INTRO": _intro(tested),
         "VERDICT": html.escape(verdict(result)),
+        "CHANCE": html.escape(chance(result)),
         "HEADLINE": tables.headline(result),
+        "AGAINST": tables.against(result),
+        "LUCK": tables.without_knowledge(result),
         "TRADES": tables.trades_table(result),
         "HEATMAP": tables.heatmap(*figures.months_of(result)),
         "SPREAD": tables.spread_table(result),

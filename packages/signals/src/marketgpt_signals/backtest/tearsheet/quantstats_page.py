@@ -14,7 +14,7 @@ import pandas as pd
 
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.files import write_text
-from marketgpt_signals.backtest.run import BacktestResult
+from marketgpt_signals.backtest.result import BacktestResult
 from marketgpt_signals.backtest.tearsheet.numbers import bars_per_year
 
 _FEWEST_RETURNS = 30

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from marketgpt_core.errors import ConfigError
 from marketgpt_signals.backtest.metrics import Performance
-from marketgpt_signals.backtest.run import BacktestConfig, backtest_weights
+from marketgpt_signals.backtest.result import BacktestConfig
+from marketgpt_signals.backtest.run import backtest_weights
 from marketgpt_signals.backtest.weights import Plan
 from marketgpt_signals.costs import CostModel
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 from marketgpt_core.web.drawing import html_table
-from marketgpt_signals.backtest.metrics import Performance
-from marketgpt_signals.backtest.run import BacktestResult
+from marketgpt_signals.backtest.result import BacktestResult
 from marketgpt_signals.backtest.tearsheet.crises import Stress
 from marketgpt_signals.backtest.tearsheet.numbers import spread
 from marketgpt_signals.backtest.tearsheet.sensitivity import AtCost
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SHARES = {"total_return", "cagr", "volatility", "max_drawdown"}
-_LABELS = {"cagr": "growth a year", "sharpe": "Sharpe", "sortino": "Sortino", "max_drawdown": "max drawdown"}
 _DEEPEST = 0.55  # of a coloured cell
 NONE = "-"
 
@@ -30,30 +29,89 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}"
 
 
-def curves_of(result: BacktestResult) -> dict[str, Performance]:
-    """Return every equity curve that was measured, by the name of its column."""
-    return {"net": result.net, "gross, no costs": result.gross, "buy and hold": result.hold}
+def _fine(value: float | None) -> str:
+    return percent(value, 2)
+
+
+_MEASURES = (
+    ("total_return", "total return", percent),
+    ("cagr", "growth a year", percent),
+    ("volatility", "volatility", percent),
+    ("sharpe", "Sharpe", number),
+    ("sortino", "Sortino", number),
+    ("calmar", "Calmar", number),
+    ("max_drawdown", "max drawdown", percent),
+)
+_OF_TRADES = (
+    ("hit_rate", "hit rate", percent),
+    ("precision_long", "LONG right", percent),
+    ("precision_short", "SHORT right", percent),
+    ("win_rate", "earned more than it cost", percent),
+    ("profit_factor", "profit factor", number),
+    ("mean_net_return", "mean net return of a signal", _fine),
+)
 
 
 def headline(result: BacktestResult) -> str:
     """Return what each curve was worth, with intervals where there are any."""
-    curves = curves_of(result)
-    names = [one.name for one in fields(Performance) if not one.name.endswith("_interval")]
+    curves = {"net": result.net, "gross, no costs": result.gross, "buy and hold": result.hold}
+    if result.comparators is not None:
+        curves["always long"] = result.comparators.always_long
+    curves |= {f"{symbol} held": one.hold for symbol, one in result.benchmarks.items()}
+    rows = [
+        (label, *(_with_interval(curve, name, show) for curve in curves.values()))
+        for name, label, show in _MEASURES
+    ]
+    return _set_apart(html_table(("", *curves), rows))
+
+
+def against(result: BacktestResult) -> str:
+    """Return what of the strategy its benchmarks do not explain."""
     rows = [
         (
-            _LABELS.get(name, name.replace("_", " ")),
-            *(_with_interval(curve, name) for curve in curves.values()),
+            "buy and hold",
+            _with_interval(result.net, "alpha", percent),
+            _with_interval(result.net, "beta", number),
         )
-        for name in names
     ]
-    return html_table(("", *curves), rows)
+    rows += [
+        (f"{symbol} held", _with_interval(one, "alpha", percent), _with_interval(one, "beta", number))
+        for symbol, one in result.benchmarks.items()
+    ]
+    return _set_apart(html_table(("net against", "alpha a year", "beta"), rows))
 
 
-def _with_interval(curve: Performance, name: str) -> str:
-    show = percent if name in _SHARES else number
-    bounds = getattr(curve, f"{name}_interval", None)
+def without_knowledge(result: BacktestResult) -> str:
+    """Return what the same signals earned at other times; nothing when none were drawn."""
+    told = result.comparators
+    drawn = {"each symbol for itself": told.random, "all symbols alike": told.permuted} if told else {}
+    rows = []
+    for name, one in drawn.items():
+        if one is not None:
+            summary = one.to_json(result.net.total_return)
+            low, median, high = summary["total_return_5_50_95"]
+            rows.append(
+                (
+                    f"{name}, {summary['num_draws']} draws",
+                    percent(median),
+                    f"{percent(low)} to {percent(high)}",
+                    percent(summary["share_below"]),
+                )
+            )
+    if not rows:
+        return "<p class='muted'>No random signals were drawn.</p>"
+    return html_table(("sides at other times", "median net", "5% to 95%", "net beats"), rows)
+
+
+def _with_interval(told: Any, name: str, show: Callable[[float | None], str]) -> str:  # noqa: ANN401 - any with intervals
+    bounds = told.intervals.get(name)
     between = f" [{show(bounds[0])}, {show(bounds[1])}]" if bounds else ""
-    return f"{show(getattr(curve, name))}{between}"
+    return f"{show(getattr(told, name))}{between}"
+
+
+def _set_apart(table: str) -> str:
+    """Put the intervals of a table on lines of their own."""
+    return re.sub(r" (\[[^][<>]*\])</td>", r" <span class='interval'>\1</span></td>", table)
 
 
 def trades_table(result: BacktestResult) -> str:
@@ -61,19 +119,15 @@ def trades_table(result: BacktestResult) -> str:
     trades = result.trades
     if trades is None:
         return "<p class='muted'>Weights were tested, not signals.</p>"
-    bounds = trades.hit_interval
-    between = f" [{percent(bounds[0])}, {percent(bounds[1])}]" if bounds else ""
     rows = [
-        ("LONG and SHORT signals closed", f"{trades.num_closed:,}"),
+        ("closed, LONG and SHORT", f"{trades.num_closed:,}: {trades.num_long:,} and {trades.num_short:,}"),
         ("abstentions", f"{trades.num_flat:,}"),
-        ("hit rate [90%]", f"{percent(trades.hit_rate)}{between}"),
-        ("profit factor", number(trades.profit_factor)),
-        ("mean net return of a signal", percent(trades.mean_net_return, 2)),
-        ("turnover a year, times the account", number(result.turnover_per_year)),
-        ("mean exposure", percent(result.exposure)),
+        *((label, _with_interval(trades, name, show)) for name, label, show in _OF_TRADES),
+        ("turnover a year, times the account", _with_interval(result, "turnover_per_year", number)),
+        ("mean exposure", _with_interval(result, "exposure", percent)),
         ("costs paid, of the starting account", percent(result.costs_paid, 2)),
     ]
-    return html_table(("", ""), rows)
+    return _set_apart(html_table(("", ""), rows))
 
 
 def heatmap(months: Mapping[str, float], years: Mapping[str, float], hold_years: Mapping[str, float]) -> str:
