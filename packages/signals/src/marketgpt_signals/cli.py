@@ -11,6 +11,7 @@ import click
 from marketgpt_core.cli.options import json_option, print_json
 from marketgpt_signals.bands.cli import bands
 from marketgpt_signals.calibration.cli import calibrate
+from marketgpt_signals.tuning.cli import tune
 
 if TYPE_CHECKING:
     from marketgpt_core.signal import Signal
@@ -233,6 +234,7 @@ def migrate(location: str, to: str, *, discard: bool, as_json: bool) -> None:
 
 signals.add_command(calibrate)
 signals.add_command(bands)
+signals.add_command(tune)
 
 
 @click.command()

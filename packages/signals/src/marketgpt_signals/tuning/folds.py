@@ -57,11 +57,11 @@ def cut_period(
 ) -> Period:
     """Cut the tuning period out and divide it.
 
-    The bars from the first as-of to ``until`` are divided into as many blocks as there are folds. A row belongs
-    to a fold when its as-of lies in the block, ``embargo_bars`` after its start (but for the first), and the
-    open it is sold at, h + 1 bars of its symbol later, lies in the block, too: what is held in one fold is not
-    held in another, and nothing that was known only after ``until`` decides anything (Lopez de Prado, Advances
-    in Financial Machine Learning, 2018, chapter 7).
+    The bars from the first as-of to ``until`` are divided into as many blocks as there are folds. A row
+    belongs to a fold when its as-of lies in the block, ``embargo_bars`` after its start (but for the first),
+    and the open it is sold at, h + 1 bars of its symbol later, lies in the block, too: what is held in one
+    fold is not held in another, and nothing that was known only after ``until`` decides anything (Lopez de
+    Prado, Advances in Financial Machine Learning, 2018, chapter 7).
 
     Args:
         forecast: Forecasts.

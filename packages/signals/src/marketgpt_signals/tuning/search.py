@@ -20,11 +20,12 @@ from marketgpt_core.forecast import Forecast
 from marketgpt_core.times import iso, to_datetime64
 from marketgpt_signals.costs import CostModel
 from marketgpt_signals.ledger import Ledger
+from marketgpt_signals.provenance import running_code
+from marketgpt_signals.tuning.attempt import Attempt, Goal, try_options
 from marketgpt_signals.tuning.folds import Period, cut_period
+from marketgpt_signals.tuning.records import About, write_attempt
 from marketgpt_signals.tuning.space import Space
 from marketgpt_signals.tuning.study import Search, Tried, best_of, study_id
-from marketgpt_signals.tuning.trial import Goal, Trial, try_options
-from marketgpt_signals.tuning.written import write_trial
 
 DEFAULTS = "defaults"
 
@@ -132,15 +133,15 @@ class Found:
 
     study: str
     period: Period
-    defaults: Trial
+    defaults: Attempt
     tried: list[Tried]
-    chosen: Trial
+    chosen: Attempt
     num_before: int
 
     def walk_forward(self) -> tuple[float, float]:
-        """Return the mean value of the folds after the first: of what was best until then, and of the defaults.
+        """Return the mean value of the folds after the first: of what was best until then, of the defaults.
 
-        What choosing itself was worth: in each fold, the options whose mean over the folds before was highest.
+        What choosing itself was worth: in each fold, the options whose mean over those before was highest.
         """
         table = np.array([one.values for one in self.tried])
         ours = [
@@ -166,13 +167,16 @@ def search(question: Question, ledger: Ledger, clock: Clock, *, storage: Path | 
     name = study_id(question.identity(period))
     study = Search(name, question.space, seed=question.config.seed, storage=storage)
 
-    def attempt(label: str | int, searched: Mapping[str, Any]) -> Trial:
-        options = question.options(searched)
-        made = try_options(question.strategy, options, period, goal, where=f"trial {label}")
-        write_trial(ledger, made, name, label, question.strategy, period, goal, clock.now())
+    about = About(name, question.strategy, goal, period.candles.fingerprint(), running_code())
+
+    def attempt(label: str | int, searched: Mapping[str, Any]) -> Attempt:
+        made = try_options(
+            question.strategy, question.options(searched), period, goal, where=f"trial {label}"
+        )
+        write_attempt(ledger, made, label, about, clock.now())
         return made
 
-    def allowed(number: int, searched: Mapping[str, Any]) -> Trial | None:
+    def allowed(number: int, searched: Mapping[str, Any]) -> Attempt | None:
         try:
             return attempt(number, searched)
         except ConfigError:

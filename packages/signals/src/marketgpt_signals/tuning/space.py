@@ -94,9 +94,9 @@ def _bound(field: FieldInfo, closed: str, opened: str, inwards: int) -> float | 
         value: float | None = getattr(one, closed, None)
         if value is not None:
             return value
-        value = getattr(one, opened, None)
-        if value is not None:
-            return value + inwards * (1 if field.annotation is int else 1e-3)
+        edge: float | None = getattr(one, opened, None)
+        if edge is not None:
+            return edge + inwards * (1 if field.annotation is int else 1e-3)
     return None
 
 
@@ -159,8 +159,9 @@ def _read(config: type[StrategyConfig], key: str, text: str, where: str) -> Rang
             raise ConfigError(
                 f"{key}={text[:40]}: LOW must be below HIGH, and above 0 with log (from {where})"
             )
-        whole = config.model_fields[key].annotation is int
-        return Range(*((low, high) if whole else (float(low), float(high))), log=log)
+        if config.model_fields[key].annotation is int:
+            return Range(low, high, log)
+        return Range(float(low), float(high), log)
     if "," in text:
         values = tuple(apply_overrides({}, [f"x={part}"])["x"] for part in text.split(","))
         if len(set(map(repr, values))) < len(values) or not all(isinstance(one, Value) for one in values):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marketgpt_core.errors import ConfigError, RunError
+from marketgpt_signals.tuning.attempt import Attempt
 from marketgpt_signals.tuning.space import Choice, Space
-from marketgpt_signals.tuning.trial import Trial
 
 if TYPE_CHECKING:
     import optuna
 
-_OPTIONS, _VALUES, _SHARPE = "options", "values", "sharpe_of_a_bar"
+_OPTIONS, _VALUES = "options", "values"
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,12 @@ class Tried:
         options: What was searched; without what is fixed.
         values: Of the objective, by fold.
         score: Of the folds together.
-        sharpe_of_a_bar: See :class:`marketgpt_signals.tuning.trial.Trial`.
     """
 
     number: int
     options: Mapping[str, Any]
     values: tuple[float, ...]
     score: float
-    sharpe_of_a_bar: float | None
 
 
 def study_id(identity: Mapping[str, Any]) -> str:
@@ -70,34 +68,37 @@ class Search:
             raise ConfigError("tuning needs optuna: pip install 'marketgpt-signals[tune]'") from error
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space, self._seed, self._storage = space, seed, storage
+        # What is asked for lives in memory; the file gets finished trials only, so that one killed half way
+        # leaves nothing there, not even a number that was used up.
+        self._study, self._kept = optuna.create_study(direction="maximize"), None
+        if storage is None:
+            return
         with self._told():
-            if storage is not None:
-                storage.parent.mkdir(parents=True, exist_ok=True)
-            self._study = optuna.create_study(
+            storage.parent.mkdir(parents=True, exist_ok=True)
+            self._kept = optuna.create_study(
                 study_name=name,
                 direction="maximize",
-                storage=None if storage is None else f"sqlite:///{storage.absolute()}",
+                storage=f"sqlite:///{storage.absolute()}",
                 load_if_exists=True,
             )
+            self._study.add_trials(self._kept.get_trials(deepcopy=False))
 
     def tried(self) -> list[Tried]:
         """Return the finished trials, oldest first."""
         from optuna.trial import TrialState
 
-        with self._told():
-            found = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        found = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [
             Tried(
                 number=number,
                 options=one.user_attrs[_OPTIONS],
                 values=tuple(one.user_attrs[_VALUES]),
                 score=float(one.value or 0.0),
-                sharpe_of_a_bar=one.user_attrs[_SHARPE],
             )
             for number, one in enumerate(found)
         ]
 
-    def run(self, num_trials: int, attempt: Callable[[int, Mapping[str, Any]], Trial | None]) -> None:
+    def run(self, num_trials: int, attempt: Callable[[int, Mapping[str, Any]], Attempt | None]) -> None:
         """Try until so many trials are finished, those of earlier calls among them.
 
         Args:
@@ -111,8 +112,7 @@ class Search:
         seen = {_key(one.options): one for one in self.tried()}
         done, refused = len(self.tried()), 0
         while done < num_trials:
-            with self._told():
-                asked = self._ask(done + refused)
+            asked = self._ask()
             options = {name: _suggest(asked, name, one) for name, one in self._space.items()}
             before = seen.get(_key(options))
             if before is None:
@@ -126,30 +126,33 @@ class Search:
                         )
                     continue
                 values = tuple(fold.value for fold in made.folds)
-                before = Tried(done, options, values, made.score, made.sharpe_of_a_bar)
+                before = Tried(done, options, values, made.score)
                 seen[_key(options)] = before
             self._finish(asked, before)
             done += 1
 
-    def _ask(self, number: int) -> optuna.Trial:
+    def _ask(self) -> optuna.Trial:
         from optuna.samplers import TPESampler
 
+        number = len(self._study.get_trials(deepcopy=False))
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         self._study.sampler = TPESampler(seed=seed)
         return self._study.ask()
 
     def _finish(self, asked: optuna.Trial, done: Tried) -> None:
-        with self._told():
-            asked.set_user_attr(_OPTIONS, dict(done.options))
-            asked.set_user_attr(_VALUES, list(done.values))
-            asked.set_user_attr(_SHARPE, done.sharpe_of_a_bar)
-            self._study.tell(asked, done.score)
+        asked.set_user_attr(_OPTIONS, dict(done.options))
+        asked.set_user_attr(_VALUES, list(done.values))
+        self._keep(self._study.tell(asked, done.score))
 
     def _refuse(self, asked: optuna.Trial) -> None:
         from optuna.trial import TrialState
 
-        with self._told():
-            self._study.tell(asked, state=TrialState.FAIL)
+        self._keep(self._study.tell(asked, state=TrialState.FAIL))
+
+    def _keep(self, finished: optuna.trial.FrozenTrial) -> None:
+        if self._kept is not None:
+            with self._told():
+                self._kept.add_trial(finished)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -179,11 +182,3 @@ def _key(options: Mapping[str, Any]) -> str:
 def best_of(tried: list[Tried]) -> Tried:
     """Return the trial of the highest score, the earliest of equals."""
     return max(tried, key=lambda one: (one.score, -one.number))
-
-
-def distinct(tried: list[Tried]) -> list[Tried]:
-    """Return trials without those whose options were tried before."""
-    first: dict[str, Tried] = {}
-    for one in tried:
-        first.setdefault(_key(one.options), one)
-    return list(first.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,27 +14,28 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from marketgpt_core.errors import ConfigError, hint
-from marketgpt_core.signal import Signal
-from marketgpt_signals.backtest import BacktestConfig, Performance, backtest_weights, weights_from_signals
-from marketgpt_signals.backtest.metrics import plain
+from marketgpt_core.signal import Side, Signal
+from marketgpt_signals.backtest import (
+    BacktestConfig,
+    Performance,
+    SharpeMoments,
+    backtest_weights,
+    weights_from_signals,
+)
+from marketgpt_signals.backtest.metrics import bar_returns, plain
 from marketgpt_signals.base import SignalStrategy, signals_of
 from marketgpt_signals.costs import CostModel
 from marketgpt_signals.registry import strategies
 from marketgpt_signals.tuning.folds import Period
 
 _LOWER_LEVEL = 0.9
-_NO_SPREAD = 1e-12
-_MADE_AT = datetime(1970, 1, 1, tzinfo=UTC)  # nothing here is ever issued
-
-
-def _calmar(net: Performance) -> float | None:
-    return net.cagr / net.max_drawdown if net.cagr is not None and net.max_drawdown > _NO_SPREAD else None
+MADE_AT = datetime(1970, 1, 1, tzinfo=UTC)  # nothing here is ever issued
 
 
 OBJECTIVES: dict[str, Callable[[Performance], float | None]] = {
     "sharpe": lambda net: net.sharpe,
     "sortino": lambda net: net.sortino,
-    "calmar": _calmar,
+    "calmar": lambda net: net.calmar,
     "total_return": lambda net: net.total_return,
 }
 
@@ -84,6 +86,7 @@ class FoldResult:
         value: Of the objective.
         net: What the account was worth.
         returns: shape (T,): its returns by bar.
+        digest: Of what was traded.
         num_signals: LONG and SHORT signals traded.
         first_as_of, last_as_of: Of all its signals.
     """
@@ -91,6 +94,7 @@ class FoldResult:
     value: float
     net: Performance
     returns: NDArray[np.float64]
+    digest: str
     num_signals: int
     first_as_of: datetime
     last_as_of: datetime
@@ -104,18 +108,18 @@ class FoldResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Attempt:
     """Options, and what came of them.
 
     Attributes:
         options: The strategy's, those that are fixed among them.
+        symbols: What was traded.
         folds: In time.
         score: Of the folds together.
-        sharpe_of_a_bar: Mean over standard deviation of the returns of all folds' bars; None when nothing
-            moved.
     """
 
     options: Mapping[str, Any]
+    symbols: tuple[str, ...]
     folds: tuple[FoldResult, ...]
     score: float
 
@@ -125,14 +129,17 @@ class Trial:
         return np.concatenate([fold.returns for fold in self.folds])
 
     @property
-    def sharpe_of_a_bar(self) -> float | None:
-        """Mean over standard deviation of the returns; None when nothing moved."""
-        returns = self.returns
-        spread = float(returns.std(ddof=1))
-        return float(returns.mean()) / spread if spread > _NO_SPREAD else None
+    def moments(self) -> SharpeMoments | None:
+        """Of the returns of all folds together; None when nothing moved."""
+        return SharpeMoments.of(self.returns)
+
+    @property
+    def digest(self) -> str:
+        """Identity of what was traded in all folds: other options that trade the same are no other trial."""
+        return hashlib.sha256("".join(fold.digest for fold in self.folds).encode()).hexdigest()[:32]
 
 
-def try_options(name: str, options: Mapping[str, Any], period: Period, goal: Goal, *, where: str) -> Trial:
+def try_options(name: str, options: Mapping[str, Any], period: Period, goal: Goal, *, where: str) -> Attempt:
     """Make a strategy's signals in the tuning period and trade each fold by itself.
 
     Args:
@@ -151,12 +158,13 @@ def try_options(name: str, options: Mapping[str, Any], period: Period, goal: Goa
     for signal, fold in zip(made, period.fold_of.tolist(), strict=True):
         by_fold[fold].append(signal)
     folds = tuple(_traded(signals, period, number, goal) for number, signals in enumerate(by_fold))
-    return Trial(dict(options), folds, goal.score([fold.value for fold in folds]))
+    symbols = tuple(sorted(set(period.forecast.symbols)))
+    return Attempt(dict(options), symbols, folds, goal.score([fold.value for fold in folds]))
 
 
 def make_signals(strategy: SignalStrategy, period: Period, goal: Goal) -> list[Signal]:
     """Return one signal a row of the tuning period, in its order."""
-    made = signals_of(strategy, period.forecast, created_at=_MADE_AT, candles=period.candles)
+    made = signals_of(strategy, period.forecast, created_at=MADE_AT, candles=period.candles)
     return [signal for signal in made if signal.horizon_bars == goal.horizon_bars]
 
 
@@ -165,12 +173,12 @@ def _traded(signals: Sequence[Signal], period: Period, number: int, goal: Goal) 
     plan = weights_from_signals(signals, candles, horizon_bars=goal.horizon_bars)
     config = BacktestConfig(horizon_bars=goal.horizon_bars, cost=goal.cost, num_resamples=0)
     result = backtest_weights(plan.grid, plan.weights, config)
-    alive = result.equity[:-1] > 0
     return FoldResult(
         value=goal.value(result.net),
         net=result.net,
-        returns=result.equity[1:][alive] / result.equity[:-1][alive] - 1,
-        num_signals=sum(signal.side != "FLAT" for signal in signals),
+        returns=bar_returns(result.equity),
+        digest=result.digest,
+        num_signals=sum(signal.side is not Side.FLAT for signal in signals),
         first_as_of=min(signal.as_of for signal in signals),
         last_as_of=max(signal.as_of for signal in signals),
     )
