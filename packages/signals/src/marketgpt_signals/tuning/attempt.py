@@ -84,6 +84,7 @@ class FoldResult:
 
     Attributes:
         value: Of the objective.
+        hold: The same of buying and holding.
         net: What the account was worth.
         returns: shape (T,): its returns by bar.
         digest: Of what was traded.
@@ -92,6 +93,7 @@ class FoldResult:
     """
 
     value: float
+    hold: float
     net: Performance
     returns: NDArray[np.float64]
     digest: str
@@ -102,7 +104,7 @@ class FoldResult:
     def metrics(self) -> dict[str, Any]:
         """Return what is written down of it."""
         told: dict[str, Any] = plain(
-            {"value": self.value, "net": asdict(self.net), "num_signals": self.num_signals}
+            {"value": self.value, "hold": self.hold, "net": asdict(self.net), "num_signals": self.num_signals}
         )
         return told
 
@@ -175,6 +177,7 @@ def _traded(signals: Sequence[Signal], period: Period, number: int, goal: Goal) 
     result = backtest_weights(plan.grid, plan.weights, config)
     return FoldResult(
         value=goal.value(result.net),
+        hold=goal.value(result.hold),
         net=result.net,
         returns=bar_returns(result.equity),
         digest=result.digest,

@@ -53,12 +53,12 @@ def tune(
     """
     from marketgpt_core.clock import SystemClock
     from marketgpt_signals.ledger import Ledger
-    from marketgpt_signals.tuning.judge import held_out, judge
+    from marketgpt_signals.tuning.judge import check, judge
     from marketgpt_signals.tuning.report import print_report, report_json
     from marketgpt_signals.tuning.search import search
 
     question, clock = _question(path, **asked), SystemClock()
-    held_out(question)  # dates alone: that there will be something to judge on
+    check(question)
     with Ledger.open(location) as ledger:
         found = search(question, ledger, clock, storage=study)
         if found.num_before and not as_json:

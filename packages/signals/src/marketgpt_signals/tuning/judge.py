@@ -85,6 +85,19 @@ def held_out(question: Question) -> Forecast:
     return rows
 
 
+def check(question: Question) -> None:
+    """Refuse what cannot be searched or judged, before anything is written anywhere.
+
+    Of what comes after the tuning period only dates are looked at.
+
+    Raises:
+        ConfigError, DataError: see an objective that is none, :meth:`Question.period`, :func:`held_out`.
+    """
+    _ = question.config.goal
+    question.period()
+    held_out(question)
+
+
 def judge(question: Question, found: Found, ledger: Ledger, now: datetime) -> Judged:
     """Judge the chosen options and the defaults on the held-out period, and write both down.
 

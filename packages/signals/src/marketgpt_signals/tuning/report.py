@@ -25,13 +25,16 @@ def verdict(question: Question, found: Found, judged: Judged) -> list[str]:
     way = "lower bound" if question.config.by_lower_bound else "mean"
     ours, theirs = found.walk_forward()
     num_folds = len(found.period.folds)
+    held = question.config.goal.score([fold.hold for fold in found.defaults.folds])
     first = (
         f"Tuning period: {objective} {best.score:.2f} by the best of {len(found.tried)} trials, "
-        f"{found.defaults.score:.2f} by the defaults ({way} of {num_folds} folds)."
+        f"{found.defaults.score:.2f} by the defaults, {held:.2f} by holding ({way} of {num_folds} folds)."
     )
     told = [first]
     if best.score <= found.defaults.score:
         told.append("Nothing that was tried beats the defaults even there.")
+    if best.score <= held:
+        told.append("Nothing that was tried beats holding even there.")
     told.append(
         f"Choosing by the folds before alone: {objective} {ours:.2f} on the folds that followed, "
         f"{theirs:.2f} by the defaults."
@@ -41,8 +44,8 @@ def verdict(question: Question, found: Found, judged: Judged) -> list[str]:
         word = "is not" if share < SIGNIFICANT else "is"
         told.append(
             f"Charged with {judged.searched.num_trials} trials that traded differently, the best one's "
-            f"Sharpe ratio there exceeds what luck finds with probability {share:.1%}: it {word} significant "
-            f"at {SIGNIFICANT:.0%}."
+            f"Sharpe ratio there exceeds what luck finds with probability {share:.1%}: against cash, it "
+            f"{word} significant at {SIGNIFICANT:.0%}."
         )
     told.append(_out_of_sample(judged))
     if judged.num_looks:
@@ -122,6 +125,7 @@ def report_json(question: Question, found: Found, judged: Judged) -> dict[str, A
                     "end": iso(fold.end),
                     "chosen": ours_.value,
                     "defaults": theirs_.value,
+                    "hold": theirs_.hold,
                 }
                 for fold, ours_, theirs_ in zip(
                     found.period.folds, found.chosen.folds, found.defaults.folds, strict=True
