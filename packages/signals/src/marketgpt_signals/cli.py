@@ -15,6 +15,7 @@ from marketgpt_signals.tuning.cli import tune
 
 if TYPE_CHECKING:
     from marketgpt_core.signal import Signal
+    from marketgpt_signals.records import BacktestRecord
 
 _ledger_option = click.option("--ledger", "location", required=True, help="SQLite file, or a database URL.")
 _source_option = click.option("--source", required=True, help="Candles: sample, parquet:DIR, csv:DIR, ...")
@@ -253,6 +254,12 @@ signals.add_command(tune)
     metavar="SYMBOL",
     help="Also hold this against it, once or more; by default the benchmarks of the symbols' markets.",
 )
+@click.option(
+    "--trials",
+    multiple=True,
+    metavar="LEDGER",
+    help="Also count the backtests another ledger has written down, once or more.",
+)
 @click.argument("options", nargs=-1, metavar="[KEY=VALUE ...]")
 @json_option
 def backtest(
@@ -266,6 +273,7 @@ def backtest(
     html: Path | None,
     quantstats: Path | None,
     benchmarks: tuple[str, ...],
+    trials: tuple[str, ...],
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -284,22 +292,23 @@ def backtest(
     from marketgpt_signals.backtest.tables import print_backtest
     from marketgpt_signals.candle_source import fetch_candles
     from marketgpt_signals.ledger import Ledger
-    from marketgpt_signals.provenance import backtest_record
-    from marketgpt_signals.trials import deflated, recorded_trials
+    from marketgpt_signals.trials import charge
 
     chosen, name = _chosen(location, horizon, strategy, model)
     values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
     symbols = sorted({signal.symbol for signal in chosen})
     candles = fetch_candles(source, symbols, chosen[0].interval)
-    market, missing = fetch_benchmarks(source, symbols, benchmarks, chosen[0].interval)
+    market, missing = fetch_benchmarks(source, candles, benchmarks)
     result = backtest_signals(chosen, candles, config, market=market)
+    result = replace(result, notes=(*result.notes, *missing))
+    others: list[BacktestRecord] = []
+    for other in trials:
+        with Ledger.open(other, must_exist=True) as opened:
+            others += opened.backtests()
     with Ledger.open(location, must_exist=True) as ledger:
-        known = ledger.backtests()
-        result = deflated(replace(result, notes=(*result.notes, *missing)), known)
-        summary = result.to_json(series=False)
-        if result.digest not in recorded_trials(known):
-            ledger.record_backtest(backtest_record(summary, candles, chosen, SystemClock().now()))
+        result = charge(result, ledger, candles, chosen, SystemClock().now(), others=others)
+    summary = result.to_json(series=False)
     if out is not None:
         write_json(out, result.to_json())
     if html is not None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from marketgpt_core.candles import Candles
+from marketgpt_core.signal import Signal
 from marketgpt_core.times import to_datetime
 from marketgpt_signals.backtest.result import BacktestResult
 from marketgpt_signals.backtest.sharpe import deflated_sharpe
-from marketgpt_signals.records import BacktestRecord
+from marketgpt_signals.provenance import backtest_record
+from marketgpt_signals.records import BacktestRecord, Records
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,32 @@ def deflated(result: BacktestResult, records: Iterable[BacktestRecord]) -> Backt
     known = recorded_trials(records) | {own.digest: own}
     ratios = [trial.sharpe for trial in known.values() if trial.sharpe is not None and trial.overlaps(own)]
     return replace(result, deflated=deflated_sharpe(result.moments, ratios))
+
+
+def charge(
+    result: BacktestResult,
+    ledger: Records,
+    candles: Candles,
+    traded: Sequence[Signal],
+    now: datetime,
+    *,
+    others: Iterable[BacktestRecord] = (),
+) -> BacktestResult:
+    """Deflate a backtest by the trials of a ledger and write it down there, unless it is one of them.
+
+    Args:
+        result: A backtest of the ledger's signals.
+        ledger: Theirs.
+        candles: It traded on.
+        traded: The signals it was asked to trade.
+        now: Aware.
+        others: What other ledgers have written down, whose trials count too.
+
+    Returns:
+        The backtest with its deflated Sharpe ratio.
+    """
+    known = ledger.backtests()
+    charged = deflated(result, [*known, *others])
+    if charged.digest not in recorded_trials(known):
+        ledger.record_backtest(backtest_record(charged.to_json(series=False), candles, traded, now))
+    return charged

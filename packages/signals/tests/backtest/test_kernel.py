@@ -73,6 +73,19 @@ def test_equals_the_reference_on_random_matrices(seed, rate, borrow_rate):
     assert expected[2].sum() > 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_the_reference_where_trading_nearly_eats_the_account(seed):
+    """Costs of 95% of all that can be traded: to walk there step by step would take hundreds of rounds."""
+    opens, closes, weights, years = random_case(seed, num_bars=12)
+    weights *= 0.95 / 0.05 / np.nansum(np.abs(weights), axis=1, keepdims=True).clip(1e-9)
+    case = (opens, closes, weights, years, 0.05, 0.01)
+    expected, ends = reference(*case), simulate(*case)[0] <= 0
+    assert (~ends).sum() > 3
+    for found, wanted in zip(simulate(*case), expected, strict=True):
+        np.testing.assert_allclose(found[~ends], wanted[~ends], rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(expected[0][ends], 0, atol=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_equals_the_reference_up_to_ruin(seed):
     case = random_case(seed, volatility=0.25)

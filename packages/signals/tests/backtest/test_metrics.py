@@ -141,6 +141,31 @@ def test_the_interval_is_that_of_the_plain_bootstrap():
 
 
 @pytest.mark.slow
+def test_intervals_hold_the_truth_about_nine_times_in_ten():
+    """300 worlds of two years; a standard deviation of the share is 1.7 points."""
+    rng = np.random.default_rng(5)
+    time = (np.datetime64("2012-01-01") + np.arange(731)).astype("datetime64[ns]")
+    root, held = math.sqrt(365.25), dict.fromkeys(("sharpe", "volatility", "alpha", "beta"), 0)
+    for _ in range(300):
+        market = rng.normal(0.0004, 0.01, 730)
+        mine = 0.5 * market + rng.normal(0.0003, 0.006, 730)
+        spread = math.sqrt(0.25 * 0.01**2 + 0.006**2)
+        truth = {
+            "sharpe": 0.0005 / spread * root,
+            "volatility": spread * root,
+            "alpha": 0.0003 * 365.25,
+            "beta": 0.5,
+        }
+        mine, market = (np.cumprod(np.concatenate([[1.0], 1 + one])) for one in (mine, market))
+        found = performance(mine, time, mean_block=9, num_resamples=300, seed=0, market=market)
+        for name, value in truth.items():
+            low, high = found.intervals[name]
+            held[name] += low < value < high
+    for name, count in held.items():
+        assert 0.83 < count / 300 < 0.96, (name, count)
+
+
+@pytest.mark.slow
 def test_ffn_measures_the_same():
     """By bt's library of measures; it annualises by 252 and takes the downside's mean over all bars."""
     with warnings.catch_warnings():

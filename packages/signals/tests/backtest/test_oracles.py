@@ -6,8 +6,8 @@ What each can be asked is not the same, since both size orders *before* costs an
   charge borrow fees between orders.
 * vectorbt is fed our weights where sizing before and after costs is the same thing: without fees, and with
   fees for all in, all out, of one asset.
-* bt is fed our weights with fees and borrow. Only the one number its sizing lacks, the account after costs,
-  is solved for in the test, by scipy from bt's own books; quantities, cash and values are bt's.
+* bt is fed our weights. What it has no word for, the borrow fee and the account after costs, the test works
+  out from bt's own books, the latter by scipy, and charges; quantities, cash and values are bt's.
 """
 
 from __future__ import annotations

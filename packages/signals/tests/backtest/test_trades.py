@@ -95,3 +95,26 @@ def test_blocks_keep_overlapping_horizons_together(said):
     assert set(measure(pairs, 50).intervals) == {"hit_rate", "precision_long", "win_rate"} | {
         "mean_net_return"
     }
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_where_horizons_overlap_and_wilsons_do_not(said):
+    """LONG at every bar of a random walk for ten bars, three assets that mostly move together."""
+    rng = np.random.default_rng(3)
+    ours = wilsons = 0
+    for _ in range(150):
+        common, pairs = rng.normal(size=410), []
+        for _ in range(3):
+            walk = np.concatenate([[0.0], np.cumsum(common + 0.5 * rng.normal(size=410))])
+            moves = walk[10:] - walk[:-10]
+            pairs += [
+                said(LONG, 0.001 * move, hit=bool(move > 0), day=day) for day, move in enumerate(moves[:400])
+            ]
+        found = measure(pairs, 200, mean_block=20)
+        low, high = found.intervals["hit_rate"]
+        ours += low < 0.5 < high
+        wilsons += found.hit_interval[0] < 0.5 < found.hit_interval[1]
+    assert (
+        ours > 0.75 * 150
+    )  # blocks of twice the horizon; forty horizons are few, and so it is not quite 90%
+    assert wilsons < 0.4 * 150

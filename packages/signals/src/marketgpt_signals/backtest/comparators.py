@@ -63,9 +63,10 @@ def always_long(cohorts: Cohorts) -> NDArray[np.float64]:
 def random_signals(plan: Plan, cost: CostModel, *, num_draws: int, seed: int) -> tuple[Draws, Draws] | None:
     """Trade what was said at other times than it was said.
 
-    What is moved about are blocks of as many statements as a horizon spans, so that sides last as long and
-    turnover is the strategy's, but for the seams of blocks. Frequencies of sides and their sizes stay: a
-    strategy that is mostly LONG is held against others that are.
+    The statements of a symbol are rolled by a random number of them, the end coming before the beginning: how
+    often each side is taken, how long it lasts, its sizes and with them the turnover stay. A strategy that is
+    mostly LONG is held against others that are. By less than a horizon nothing is rolled: that would trade
+    much of what was said.
 
     Args:
         plan: What was traded.
@@ -74,9 +75,9 @@ def random_signals(plan: Plan, cost: CostModel, *, num_draws: int, seed: int) ->
         seed: Of numpy's generator.
 
     Returns:
-        (random, permuted): with each symbol's blocks drawn for itself, which takes away timing and choice
-        of assets; and with every symbol's in the same order, as if whole days' forecasts had been exchanged,
-        which takes away timing only. None for no draws.
+        (random, permuted): with each symbol rolled for itself, which takes away timing and choice of assets;
+        and with all rolled alike, as if whole days' forecasts had been exchanged, which takes away timing
+        only (symbols with fewer statements come round sooner). None for no draws.
     """
     if num_draws == 0:
         return None
@@ -113,28 +114,24 @@ def _draws(
 
 def _apart(cohorts: Cohorts, rng: np.random.Generator) -> Sided:
     return [
-        said[block_permutation(len(said), _block(cohorts, rows), rng)]
+        np.roll(said, _offset(len(said), _span(cohorts, rows), rng))
         for rows, said in zip(cohorts.rows, cohorts.sided, strict=True)
     ]
 
 
 def _together(cohorts: Cohorts, rng: np.random.Generator) -> Sided:
-    longest = max(range(len(cohorts.rows)), key=lambda column: len(cohorts.rows[column]))
-    block = _block(cohorts, cohorts.rows[longest])
-    order = block_permutation(len(cohorts.rows[longest]), block, rng)
-    # A symbol with fewer statements keeps the order of those it has.
-    return [said[order[order < len(said)]] for said in cohorts.sided]
+    longest = max(cohorts.rows, key=len)
+    offset = _offset(len(longest), _span(cohorts, longest), rng)
+    return [np.roll(said, offset) for said in cohorts.sided]
 
 
-def _block(cohorts: Cohorts, rows: NDArray[np.int64]) -> int:
+def _span(cohorts: Cohorts, rows: NDArray[np.int64]) -> int:
     """Return how many statements a horizon spans."""
     apart = float(np.median(np.diff(rows))) if len(rows) > 1 else 1.0
     return max(1, math.ceil(cohorts.horizon_bars / apart))
 
 
-def block_permutation(num_rows: int, block: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return 0 ... num_rows - 1 in blocks of consecutive numbers, cut anywhere, in random order."""
-    rows = np.roll(np.arange(num_rows), int(rng.integers(num_rows)))
-    parts = [rows[start : start + block] for start in range(0, num_rows, block)]
-    shuffled: NDArray[np.int64] = np.concatenate([parts[index] for index in rng.permutation(len(parts))])
-    return shuffled
+def _offset(num_rows: int, span: int, rng: np.random.Generator) -> int:
+    """Draw how far to roll: a horizon and more from where it was, either way round, if there is room."""
+    low, high = (span, num_rows - span) if 2 * span < num_rows else (0, num_rows - 1)
+    return int(rng.integers(low, high + 1))

@@ -75,6 +75,8 @@ def _account(  # noqa: PLR0912, PLR0917, C901 - see above; numba knows no keywor
                     break
                 # Newton's step: what is sought is the zero of a convex and increasing broken line.
                 after += change / (1 + rate * slope)
+            if after <= 0:
+                break  # getting there costs more than there is
             bought = 0.0
             for a in range(num_assets):
                 target = weights[t - 1, a]

@@ -8,7 +8,6 @@ from typing import Any
 from marketgpt_core.candles import Candles
 from marketgpt_core.errors import DataError, PluginError
 from marketgpt_core.exchanges import exchange_of
-from marketgpt_core.interval import Interval
 from marketgpt_core.plugins import registry
 from marketgpt_core.symbols import Category, check_symbol
 from marketgpt_signals.candle_source import fetch_what_there_is
@@ -43,16 +42,13 @@ def benchmarks_of(symbols: Sequence[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def fetch_benchmarks(
-    source: str, symbols: Sequence[str], asked: Sequence[str], interval: Interval
-) -> tuple[Candles, list[str]]:
+def fetch_benchmarks(source: str, candles: Candles, asked: Sequence[str]) -> tuple[Candles, list[str]]:
     """Fetch the candles of what some symbols are held against.
 
     Args:
         source: See :func:`marketgpt_signals.candle_source.fetch_candles`.
-        symbols: The symbols traded.
+        candles: Of the symbols traded; what is among them is not fetched again.
         asked: The benchmarks asked for; those of the symbols' markets when none are.
-        interval: Length of a candle.
 
     Returns:
         (candles, missing): one line for each of the markets' benchmarks that the source does not have.
@@ -60,13 +56,19 @@ def fetch_benchmarks(
     Raises:
         DataError: when one that was asked for is not there, or is no symbol.
     """
-    wanted = [check_symbol(symbol, where="--benchmark") for symbol in asked] or benchmarks_of(symbols)
-    candles, gone, unreached = fetch_what_there_is(source, wanted, interval)
+    chosen = [check_symbol(symbol, where="--benchmark") for symbol in asked]
+    wanted = list(dict.fromkeys(chosen or benchmarks_of(candles.symbols)))
+    others = [symbol for symbol in wanted if symbol not in candles]
+    fetched, gone, unreached = fetch_what_there_is(source, others, candles.interval)
     absent = gone | unreached
     for symbol in asked:
         if symbol in absent:
             raise DataError(f"no candles of the benchmark {symbol}: {absent[symbol]}")
-    return candles, [f"{symbol}: no benchmark of the market: {why}" for symbol, why in absent.items()]
+    there = [
+        candles[symbol] if symbol in candles else fetched[symbol] for symbol in wanted if symbol not in absent
+    ]
+    missing = [f"{symbol}: no benchmark of the market: {why}" for symbol, why in absent.items()]
+    return Candles(there, interval=candles.interval), missing
 
 
 def _universes() -> list[tuple[frozenset[str], str]]:

@@ -92,7 +92,7 @@ def _outcomes(
         if isinstance(found, Outcome):
             resolved.append((signal, found))
         else:
-            missing[signal.symbol, found or f"its candles end at {iso(series.time[-1])}"] += 1
+            missing[signal.symbol, found or f"still open where its candles end, {iso(series.time[-1])}"] += 1
     lines = []
     for symbol in dict.fromkeys(symbol for symbol, _ in missing):
         reasons = {reason: count for (whose, reason), count in missing.items() if whose == symbol}
@@ -120,7 +120,8 @@ def _trades(resolved: list[tuple[Signal, Outcome]], plan: Plan, config: Backtest
     dates = np.unique(np.array([to_datetime64(signal.as_of) for signal in plan.traded]))
     rows = np.searchsorted(plan.grid.time, dates)
     apart = float(np.median(np.diff(rows))) if len(rows) > 1 else 1.0
-    block = max((config.mean_block_bars or config.horizon_bars) / apart, len(dates) ** (1 / 3))
+    # Outcomes a horizon apart share nothing, those less apart nearly all: two horizons hold most of that.
+    block = max((config.mean_block_bars or 2 * config.horizon_bars) / apart, len(dates) ** (1 / 3))
     return trades(resolved, mean_block=block, num_resamples=config.num_resamples, seed=config.seed)
 
 

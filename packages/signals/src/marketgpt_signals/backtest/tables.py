@@ -30,7 +30,6 @@ def print_backtest(summary: Told) -> None:
 def _print_curves(summary: Told) -> None:
     curves = {"net": summary["net"], "gross": summary["gross"], "buy and hold": summary["benchmark"]}
     curves["always long"] = summary["comparators"]["always_long"]
-    curves |= {f"{symbol} held": one["hold"] for symbol, one in summary["benchmarks"].items()}
     kinds = dict.fromkeys(("total_return", "cagr", "volatility", "max_drawdown"), _percent)
     kinds |= dict.fromkeys(("sharpe", "sortino", "calmar"), _number)
     rows = [("", *curves)]
@@ -38,11 +37,14 @@ def _print_curves(summary: Told) -> None:
         rows.append((key.replace("_", " "), *(_with_interval(curve, key, kind) for curve in curves.values())))
     print_table(rows)
     click.echo()
-    against = {"buy and hold": summary["net"]}
-    against |= {symbol: one["strategy_against_it"] for symbol, one in summary["benchmarks"].items()}
-    rows = [("net against", "alpha a year", "beta")]
-    for name, told in against.items():
-        rows.append((name, _with_interval(told, "alpha", _percent), _with_interval(told, "beta", _number)))
+    against = {"buy and hold": (summary["net"], summary["benchmark"])}
+    for symbol, one in summary["benchmarks"].items():
+        against[f"{symbol} held"] = (one["strategy_against_it"], one["hold"])
+    rows = [("net against", "alpha a year", "beta", "it earned", "sharpe", "max drawdown")]
+    for name, (told, hold) in against.items():
+        bounds = _with_interval(told, "alpha", _percent), _with_interval(told, "beta", _number)
+        worth = _percent(hold["total_return"]), _number(hold["sharpe"]), _percent(hold["max_drawdown"])
+        rows.append((name, *bounds, *worth))
     print_table(rows)
     click.echo(
         f"turnover {_with_interval(summary, 'turnover_per_year', _number)} a year, "
