@@ -91,6 +91,16 @@ def test_the_whole_way(cli):
     assert "profit factor" in text
 
 
+def test_a_backtest_draws_itself(cli):
+    ok(cli("signals generate --forecasts f.parquet --ledger l.db"))
+    told = ok(cli("backtest --ledger l.db --source test --horizon 5 --html t.html --quantstats q.html"))
+    assert told.endswith("drawn in t.html\ndrawn in q.html\n")
+    text = Path("t.html").read_text()
+    assert "50 of l.db" in text
+    assert "Backtest of threshold" in text
+    assert "threshold, 5 bars" in Path("q.html").read_text()
+
+
 def test_options_reach_the_strategy_and_the_costs(cli):
     ok(cli("signals generate --forecasts f.parquet --ledger l.db horizons=[5] round_trip_cost_bps=5000"))
     listed = json.loads(ok(cli("signals list --ledger l.db --json --limit 500")))

@@ -11,6 +11,7 @@ import click
 from marketgpt_core.cli.options import json_option, print_json
 from marketgpt_signals.bands.cli import bands
 from marketgpt_signals.calibration.cli import calibrate
+from marketgpt_signals.tuning.cli import tune
 
 if TYPE_CHECKING:
     from marketgpt_core.signal import Signal
@@ -234,6 +235,7 @@ def migrate(location: str, to: str, *, discard: bool, as_json: bool) -> None:
 
 signals.add_command(calibrate)
 signals.add_command(bands)
+signals.add_command(tune)
 
 
 @click.command()
@@ -243,6 +245,8 @@ signals.add_command(bands)
 @click.option("--strategy", help="Only this strategy's signals.")
 @click.option("--model", help="Only signals of this model id.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything, by bar, as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also draw it: a page that needs no network.")
+@click.option("--quantstats", type=click.Path(path_type=Path), help="Also let quantstats draw it (an extra).")
 @click.option(
     "--benchmark",
     "benchmarks",
@@ -266,6 +270,8 @@ def backtest(
     strategy: str | None,
     model: str | None,
     out: Path | None,
+    html: Path | None,
+    quantstats: Path | None,
     benchmarks: tuple[str, ...],
     trials: tuple[str, ...],
     options: tuple[str, ...],
@@ -288,7 +294,7 @@ def backtest(
     from marketgpt_signals.ledger import Ledger
     from marketgpt_signals.trials import charge
 
-    chosen = _chosen(location, horizon, strategy, model)
+    chosen, name = _chosen(location, horizon, strategy, model)
     values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
     symbols = sorted({signal.symbol for signal in chosen})
@@ -305,13 +311,26 @@ def backtest(
     summary = result.to_json(series=False)
     if out is not None:
         write_json(out, result.to_json())
+    if html is not None:
+        from marketgpt_signals.backtest.tearsheet import Tested, write_tearsheet
+
+        write_tearsheet(html, Tested(result, chosen, candles, source=source, ledger=name))
+    if quantstats is not None:
+        from marketgpt_signals.backtest.tearsheet.quantstats_page import write_quantstats
+
+        write_quantstats(quantstats, result, f"{chosen[0].strategy}, {chosen[0].horizon_bars} bars")
     if as_json:
         print_json(summary)
     else:
         print_backtest(summary)
+        for drawn in filter(None, (html, quantstats)):
+            click.echo(f"drawn in {drawn}")
 
 
-def _chosen(location: str, horizon: int | None, strategy: str | None, model: str | None) -> list[Signal]:
+def _chosen(
+    location: str, horizon: int | None, strategy: str | None, model: str | None
+) -> tuple[list[Signal], str]:
+    """Return the signals to trade, and the ledger's name, which shows no password."""
     from marketgpt_core.errors import ConfigError, DataError
     from marketgpt_signals.ledger import Ledger
 
@@ -320,12 +339,12 @@ def _chosen(location: str, horizon: int | None, strategy: str | None, model: str
         if horizon is None and len(horizons) > 1:
             known = ", ".join(str(bars) for bars in horizons)
             raise ConfigError(f"{ledger.name} has signals for {known} bars: choose one with --horizon")
-        found = ledger.signals(horizon_bars=horizon)
+        found, name = ledger.signals(horizon_bars=horizon), ledger.name
     kept = [
         signal for signal in found if strategy in {None, signal.strategy} and model in {None, signal.model_id}
     ]
     if not kept:
         wanted = {"--horizon": horizon, "--strategy": strategy, "--model": model}
-        told = " ".join(f"{name} {value}" for name, value in wanted.items() if value is not None)
-        raise DataError(f"{location} has no signals {f'for {told}' if told else 'yet'}; horizons: {horizons}")
-    return kept
+        told = " ".join(f"{key} {value}" for key, value in wanted.items() if value is not None)
+        raise DataError(f"{name} has no signals {f'for {told}' if told else 'yet'}; horizons: {horizons}")
+    return kept, name

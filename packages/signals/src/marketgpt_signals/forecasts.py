@@ -12,6 +12,7 @@ import pandas as pd
 
 from marketgpt_core.errors import ConfigError, DataError, MarketGPTError
 from marketgpt_core.forecast import Forecast
+from marketgpt_core.symbols import check_symbol
 from marketgpt_core.times import iso, to_datetime
 
 _AGE = re.compile(r"(\d{1,5})([mhdw])")
@@ -93,3 +94,23 @@ def refuse_old(forecasts: Sequence[Forecast], max_age: timedelta, now: datetime,
     allowed, age = max_age / timedelta(days=1), ages[symbol]
     told = "which has not come yet" if age < timedelta(0) else f"{age.days} days ago; {allowed:g} are allowed"
     raise DataError(f"{where}: the newest forecast of {symbol} is of {iso(newest[symbol])}, {told}{more}")
+
+
+def only_symbols(forecast: Forecast, names: str | None, *, where: str) -> Forecast:
+    """Return the rows of some symbols.
+
+    Args:
+        forecast: Forecasts.
+        names: Comma separated; None keeps all.
+        where: Where they came from, for messages.
+
+    Raises:
+        DataError: for what is no symbol, and one without forecasts.
+    """
+    if names is None:
+        return forecast
+    wanted = {check_symbol(name.strip(), where=where) for name in names.split(",")}
+    lacking = sorted(wanted - set(forecast.symbols))
+    if lacking:
+        raise DataError(f"no forecasts of {', '.join(lacking)} (from {where})")
+    return forecast.rows(np.isin(np.array(forecast.symbols), list(wanted)))

@@ -18,7 +18,7 @@ from marketgpt_core.forecast import Forecast
 from marketgpt_core.horizons import horizon_name
 from marketgpt_core.signal import Signal
 from marketgpt_core.times import iso
-from marketgpt_training.evaluation.drawing import Cells, figure_div, fill, html_table
+from marketgpt_core.web.drawing import Cells, figure_div, fill, html_table
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marketgpt_training.evaluation.drawing import PAGE_HEAD
+from marketgpt_core.web.drawing import PAGE_HEAD
 
 # ruff: noqa: E501 - prose in HTML is wrapped by the browser
 PAGE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marketgpt_training.evaluation.drawing import (
+from marketgpt_core.web.drawing import (
     BENCHMARK,
     GRID,
     HORIZON_COLOURS,

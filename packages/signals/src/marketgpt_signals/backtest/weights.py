@@ -54,15 +54,15 @@ class Cohorts:
         Args:
             sided: As :attr:`sided`.
         """
-        h, weights = self.horizon_bars, np.zeros(self.own.shape)
+        h, weights = self.horizon_bars, np.zeros(self.own.T.shape)
         for column, (rows, said) in enumerate(zip(self.rows, sided, strict=True)):
-            own = self.own[:, column]
+            own = np.ascontiguousarray(self.own[:, column])
             sides = np.zeros(max(int(rows[-1]), int(own.max())) + 1)
             sides[rows] = said
             total = np.concatenate([np.zeros(h), np.cumsum(sides)])
             # A holiday of the symbol's own changes no target.
-            weights[:, column] = np.where(own >= 0, ((total[h:] - total[:-h]) / h)[own], 0.0)
-        return weights / len(self.rows)
+            weights[column] = np.where(own >= 0, ((total[h:] - total[:-h]) / h)[own], 0.0)
+        return np.ascontiguousarray(weights.T) / len(self.rows)
 
 
 @dataclass(frozen=True, eq=False)

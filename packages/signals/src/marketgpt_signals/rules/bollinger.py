@@ -35,8 +35,16 @@ class Bollinger(ViewStrategy):
         """Options of :class:`Bollinger`."""
 
         mode: Literal["breakout", "reversion"] = "breakout"
-        window: int = Field(default=20, ge=2, le=10_000, description="bars")
-        width: float = Field(default=2.0, gt=0, le=10, description="standard deviations")
+        window: int = Field(
+            default=20, ge=2, le=10_000, description="bars", json_schema_extra={"tune": [5, 120]}
+        )
+        width: float = Field(
+            default=2.0,
+            gt=0,
+            le=10,
+            description="standard deviations",
+            json_schema_extra={"tune": [0.5, 3.5]},
+        )
 
     config: Config
 

@@ -33,7 +33,13 @@ class Consensus(SignalStrategy):
     class Config(CostedConfig):
         """Options of :class:`Consensus`."""
 
-        margin: float = Field(default=0.02, gt=0, lt=0.5, description="distance of P(up) from a half")
+        margin: float = Field(
+            default=0.02,
+            gt=0,
+            lt=0.5,
+            description="distance of P(up) from a half",
+            json_schema_extra={"tune": [0.002, 0.15]},
+        )
         quorum: float = Field(default=0.75, gt=0.5, le=1.0, description="share of the weight")
         weights: dict[int, Weight] = Field(default={}, description="by horizon in bars; empty: all alike")
 

@@ -78,7 +78,9 @@ class Kelly(SignalStrategy):
         max_size: float = Field(default=1.0, gt=0, le=1)
         shrink: float = Field(default=0.5, ge=0, le=1, description="1: the drift as forecast, 0: none")
         borrow_bps_per_year: float = Field(CostModel().borrow_bps_per_year, ge=0)
-        min_size: float = Field(default=0.01, ge=0, le=1, description="FLAT below")
+        min_size: float = Field(
+            default=0.01, ge=0, le=1, description="FLAT below", json_schema_extra={"tune": False}
+        )
 
     config: Config
 

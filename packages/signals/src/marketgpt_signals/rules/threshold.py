@@ -25,8 +25,8 @@ class ProbabilityThreshold(SignalStrategy):
     class Config(CostedConfig):
         """Options of :class:`ProbabilityThreshold`."""
 
-        long_threshold: float = Field(default=0.55, gt=0.5, le=1.0)
-        short_threshold: float = Field(default=0.45, ge=0.0, lt=0.5)
+        long_threshold: float = Field(default=0.55, gt=0.5, le=1.0, json_schema_extra={"tune": [0.505, 0.7]})
+        short_threshold: float = Field(default=0.45, ge=0.0, lt=0.5, json_schema_extra={"tune": [0.3, 0.495]})
 
     config: Config
 

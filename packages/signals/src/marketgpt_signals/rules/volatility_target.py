@@ -28,7 +28,9 @@ class VolatilityTarget(ProbabilityThreshold):
     class Config(ProbabilityThreshold.Config):
         """Options of :class:`VolatilityTarget`."""
 
-        target_volatility: float = Field(default=0.10, gt=0, le=10, description="a year, fraction")
+        target_volatility: float = Field(
+            default=0.10, gt=0, le=10, description="a year, fraction", json_schema_extra={"tune": [0.02, 0.5]}
+        )
         max_size: float = Field(default=1.0, gt=0, le=1)
         bars_per_year: int = Field(default=0, ge=0, description="0: 252, crypto 365, weekly bars 52")
 

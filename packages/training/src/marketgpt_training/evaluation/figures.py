@@ -9,8 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from marketgpt_training.evaluation.baselines import LABELS
-from marketgpt_training.evaluation.drawing import (
+from marketgpt_core.web.drawing import (
     BENCHMARK,
     GRID,
     HORIZON_COLOURS,
@@ -20,6 +19,7 @@ from marketgpt_training.evaluation.drawing import (
     MODEL,
     SHORT,
 )
+from marketgpt_training.evaluation.baselines import LABELS
 
 Results = Mapping[str, Any]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from marketgpt_core.files import write_text
+from marketgpt_core.web.drawing import PAGE_HEAD, figure_div, fill, html_table
 from marketgpt_training.evaluation.baselines import LABELS
-from marketgpt_training.evaluation.drawing import PAGE_HEAD, figure_div, fill, html_table
 
 Results = Mapping[str, Any]
 

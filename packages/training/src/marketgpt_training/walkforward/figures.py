@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from marketgpt_training.evaluation.drawing import BENCHMARK, HORIZON_COLOURS, INK, LONG, MODEL, SHORT
+from marketgpt_core.web.drawing import BENCHMARK, HORIZON_COLOURS, INK, LONG, MODEL, SHORT
 from marketgpt_training.evaluation.figures import VERDICT_COLOURS, horizon_label, styled
 from marketgpt_training.walkforward.page import gain_of
 

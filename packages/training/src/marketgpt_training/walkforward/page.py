@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from marketgpt_core.files import write_text
-from marketgpt_training.evaluation.drawing import PAGE_HEAD, figure_div, fill, html_table
+from marketgpt_core.web.drawing import PAGE_HEAD, figure_div, fill, html_table
 
 Comparison = Mapping[str, Any]
 

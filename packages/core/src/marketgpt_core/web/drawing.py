@@ -54,11 +54,14 @@ th:first-child, td:first-child, .prose th:last-child, .prose td:last-child { tex
 .prose td:last-child { white-space: normal; overflow-wrap: anywhere; }
 """
 
-# What every page begins with; ``MORE_CSS`` may be left out.
+# What every page begins with; ``MORE_CSS`` may be left out. By the policy the browser itself refuses the
+# network.
 PAGE_HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline';
+  style-src 'unsafe-inline'; img-src data: blob:; font-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>@@TITLE@@</title>
 <style>@@CSS@@@@MORE_CSS@@</style>
