@@ -18,6 +18,7 @@ from marketgpt_signals import queries
 from marketgpt_signals.bulk import insert_rows
 from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
+from marketgpt_signals.markets import market_of
 from marketgpt_signals.queries import Position, SignalFilter
 from marketgpt_signals.records import Records, check_limit, plain, refuse_naive
 from marketgpt_signals.rows import outcome_of, outcome_row, signal_of, signal_row
@@ -25,6 +26,8 @@ from marketgpt_signals.schema import SCHEMA_VERSION, events, outcomes, signals
 
 # SQLite takes 32,766 bound values a statement, older builds 999.
 _CHUNK = 500
+# So many can be looked up and sorted for a page.
+_FEW_OUTCOMES = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,21 @@ class Ledger(Records):
     def name(self) -> str:
         """Path or URL, without a password."""
         return self._database.name
+
+    @property
+    def database(self) -> Database:
+        """The database, for what lies in it beside the signals."""
+        return self._database
+
+    def check(self) -> int:
+        """Read a signal and return the revision of the tables.
+
+        Raises:
+            LedgerError: when it cannot be read, or is at another revision by now.
+        """
+        self._database.prepare(must_exist=True)
+        self.newest_seq()
+        return SCHEMA_VERSION
 
     def close(self) -> None:
         """Close it."""
@@ -164,19 +182,59 @@ class Ledger(Records):
     ) -> list[tuple[Position, Signal]]:
         """Return signals with their positions, newest first, going on after a position."""
         rows: list[Mapping[str, Any]] = []
+        of_market = self._of_market(wanted)
         if wanted.latest and limit:
             # What bears the newest as-of of all is the latest of its series: often that fills the page.
-            rows = self._page(queries.of_the_newest(select(signals), wanted), wanted, after, limit)
+            query = queries.of_the_newest(select(signals), wanted, of_market)
+            rows = self._page(query, wanted, after, limit)
         if not rows or len(rows) != limit:
-            rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
+            rows = self._page(queries.where(select(signals), wanted, of_market), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row)) for row in rows]
 
     def outcome_page(
         self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
     ) -> list[tuple[Position, Signal, Outcome]]:
         """Return resolved signals with their positions, newest as-of first, going on after a position."""
-        rows = self._page(queries.where(queries.resolved(), wanted), wanted, after, limit)
+        few = select(outcomes.c.signal_id).limit(1).offset(_FEW_OUTCOMES)
+        query = queries.resolved_of_many() if self._all(few) else queries.resolved_of_few()
+        rows = self._page(queries.where(query, wanted, self._of_market(wanted)), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row), outcome_of(row)) for row in rows]
+
+    def _of_market(self, wanted: SignalFilter) -> list[str] | None:
+        """Return the symbols of the market asked for; None when none was."""
+        if wanted.market is None:
+            return None
+        return [symbol for symbol in self.symbols() if market_of(symbol) is wanted.market]
+
+    def newest_seq(self) -> int:
+        """Return the number of the signal written last; 0 when there is none."""
+        (row,) = self._all(select(func.max(signals.c.seq).label("seq")))
+        return int(row["seq"] or 0)
+
+    def written(
+        self, after: int, wanted: SignalFilter, *, last: int | None = None, limit: int | None = None
+    ) -> list[tuple[int, Signal]]:
+        """Return signals by their numbers, from after ``after`` to ``last``, in the order of writing.
+
+        Who reads on from a number misses none: writers queue, and are numbered as they commit.
+        """
+        rows = self._all(queries.written(after, wanted, last=last, limit=limit))
+        found = ((int(row["seq"]), signal_of(row)) for row in rows)
+        return [(seq, signal) for seq, signal in found if wanted.admits(signal)]
+
+    def models(self) -> list[tuple[str, datetime, datetime]]:
+        """Return (model id, first as-of, last as-of) of the models that signals are of, by id."""
+        ids = [row["value"] for row in self._all(queries.distinct(signals.c.model_id))]
+        first, last = func.min(signals.c.as_of), func.max(signals.c.as_of)
+        found = []
+        with self._database.read() as connection:
+            for one in ids:
+                ends = [
+                    connection.execute(select(end).where(signals.c.model_id == one)).scalar_one()
+                    for end in (first, last)
+                ]
+                found.append((str(one), ends[0], ends[1]))
+        return found
 
     def pages(self, size: int = 10_000) -> Iterator[list[tuple[Signal, Outcome | None]]]:
         """Yield all signals with what came of them, newest as-of first, ``size`` at a time.

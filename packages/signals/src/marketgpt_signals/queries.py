@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 
-from marketgpt_core.signal import Side
+from marketgpt_core.signal import Side, Signal
+from marketgpt_core.symbols import Category
+from marketgpt_signals.markets import market_of
 from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, sure_at_least
 
 Position = tuple[datetime, int]
@@ -27,6 +30,19 @@ class SignalFilter:
     min_probability: float | None = None
     since: datetime | None = None
     latest: bool = False
+    market: Category | None = None
+
+    def admits(self, signal: Signal) -> bool:
+        """Tell whether a signal is wanted, but for ``latest``, which one signal alone cannot tell."""
+        sure = 1.0 - signal.probability if signal.side is Side.SHORT else signal.probability
+        return (
+            self.symbol in {None, signal.symbol}
+            and (self.market is None or market_of(signal.symbol) is self.market)
+            and self.horizon_bars in {None, signal.horizon_bars}
+            and self.side in {None, signal.side}
+            and (self.min_probability is None or sure >= self.min_probability)
+            and (self.since is None or signal.as_of >= self.since)
+        )
 
 
 class _Hidden(ColumnElement[Any]):
@@ -50,8 +66,8 @@ def _behind_a_plus(element: _Hidden, compiler: SQLCompiler, **options: Any) -> s
     return "+" + str(compiler.process(element.column, **options))
 
 
-def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
-    """Keep the signals a filter asks for.
+def where(query: Select[Any], wanted: SignalFilter, of_market: Sequence[str] | None = None) -> Select[Any]:
+    """Keep the signals a filter asks for; of a market those whose symbols are given.
 
     Of several conditions the one that leaves least is left to an index, and the others are hidden from them:
     SQLite, which counts no rows, would as soon walk through half of all signals.
@@ -64,6 +80,8 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     by_side = not (by_symbol or by_sure or by_horizon or wanted.latest)
     if wanted.symbol is not None:
         query = query.where(columns.symbol == wanted.symbol)
+    if of_market is not None:  # so many that the order of time is the better way in
+        query = query.where(_Hidden(columns.symbol).in_(of_market))
     if wanted.horizon_bars is not None:
         horizon = columns.horizon_bars if by_horizon else _Hidden(columns.horizon_bars)
         query = query.where(horizon == wanted.horizon_bars)
@@ -79,10 +97,12 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     return query.where(columns.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
 
 
-def of_the_newest(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
+def of_the_newest(
+    query: Select[Any], wanted: SignalFilter, of_market: Sequence[str] | None = None
+) -> Select[Any]:
     """Keep what a filter for the latest asks for, of the newest as-of only: there may be more, older ones."""
     newest = select(func.max(signals.alias("any").c.as_of)).scalar_subquery()
-    return where(query, replace(wanted, latest=False)).where(signals.c.as_of == newest)
+    return where(query, replace(wanted, latest=False), of_market).where(signals.c.as_of == newest)
 
 
 def _latest(symbol: str | None) -> Select[Any]:
@@ -139,6 +159,22 @@ def resolved() -> Select[Any]:
     return select(signals, outcomes).join(outcomes, outcomes.c.signal_id == signals.c.id)
 
 
+def resolved_of_few() -> Select[Any]:
+    """Signals joined with their outcomes, each outcome looked up among the signals: for few outcomes."""
+    same = _Hidden(outcomes.c.signal_id) == signals.c.id
+    return select(signals, outcomes).select_from(outcomes).join(signals, same)
+
+
+def resolved_of_many() -> Select[Any]:
+    """Signals joined with their outcomes, for going through signals by time.
+
+    A signal is entered after its as-of: none from the last entry on has an outcome, and they are passed over
+    at once.
+    """
+    last = select(func.max(outcomes.c.entry_at)).scalar_subquery()
+    return resolved().where(signals.c.as_of < last)
+
+
 def with_outcomes() -> Select[Any]:
     """Signals, and their outcomes where there are any."""
     joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
@@ -150,3 +186,22 @@ def unresolved() -> Select[Any]:
     joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
     query = select(signals).select_from(joined).where(outcomes.c.signal_id.is_(None))
     return query.order_by(signals.c.as_of, signals.c.seq)
+
+
+def written(after: int, wanted: SignalFilter, *, last: int | None, limit: int | None) -> Select[Any]:
+    """Signals with numbers from after ``after`` to ``last``, in the order of writing.
+
+    What a filter's equalities leave; :meth:`SignalFilter.admits` has the last word.
+    """
+    number, columns = signals.c.seq, signals.c
+    query = select(signals).where(number > after).order_by(number).limit(limit)
+    if last is not None:
+        query = query.where(number <= last)
+    for column, value in (
+        (columns.symbol, wanted.symbol),
+        (columns.horizon_bars, wanted.horizon_bars),
+        (columns.side, wanted.side),
+    ):
+        if value is not None:  # hidden: the numbers are the way in
+            query = query.where(_Hidden(column) == value)
+    return query
