@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from pydantic import BaseModel
 
 from marketgpt_core.signal import Outcome, Side
 from marketgpt_signals.api import create_app, models
@@ -281,8 +282,8 @@ def test_the_documentation_needs_no_network(reader):
 def test_the_schema_describes_problems_and_its_examples_are_true(reader):
     schema = reader.get("/openapi.json").json()
     read_only = {
-        "/v1/signals", "/v1/signals/latest", "/v1/signals/{signal_id}", "/v1/outcomes", "/v1/stream", "/v1/bands",
-        "/v1/forecasts", "/v1/models", "/v1/models/{model_id}", "/v1/health", "/v1/health/live",
+        "/v1/signals", "/v1/signals/latest", "/v1/signals/{signal_id}", "/v1/outcomes", "/v1/stream",
+        "/v1/bands", "/v1/forecasts", "/v1/models", "/v1/models/{model_id}", "/v1/health", "/v1/health/live",
         "/v1/health/ready", "/metrics",
     }  # fmt: skip
     assert set(schema["paths"]) == {*read_only, "/v1/backtests", "/v1/backtests/{job_id}"}
@@ -305,7 +306,9 @@ def test_the_schema_describes_problems_and_its_examples_are_true(reader):
 MODELS = [
     model
     for model in vars(models).values()
-    if isinstance(model, type) and "examples" in (model.model_config.get("json_schema_extra") or {})
+    if isinstance(model, type)
+    and issubclass(model, BaseModel)
+    and "examples" in (model.model_config.get("json_schema_extra") or {})
 ]
 
 

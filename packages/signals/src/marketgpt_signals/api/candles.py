@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from contextlib import nullcontext
 from functools import lru_cache
 
 from marketgpt_core.candles import CandleSeries
 from marketgpt_core.errors import MarketGPTError
 from marketgpt_core.forecast import Forecast
 from marketgpt_core.interval import Interval
-from marketgpt_signals.api.models import BandsAnswer, BandSetOut
+from marketgpt_signals.api.models import BandsAnswer, BandSetOut, BandsQuery
 from marketgpt_signals.api.problems import NotHereError, UnavailableError
 from marketgpt_signals.bands.sets import band_sets
 from marketgpt_signals.candle_source import fetch_what_there_is
@@ -18,6 +20,7 @@ from marketgpt_signals.candle_source import fetch_what_there_is
 logger = logging.getLogger(__name__)
 
 _KEPT_S = 60
+_RESAMPLES = 500
 
 
 class CandleShelf:
@@ -30,28 +33,32 @@ class CandleShelf:
     def __init__(self, source: str | None) -> None:
         self._source = source
         self._daily = lru_cache(maxsize=256)(self._fetch)
+        self._one_by_one = threading.Lock()
         self._bands = lru_cache(maxsize=256)(self._draw)
 
-    def bands(self, symbol: str, forecast: Forecast | None, width: float, probability: float) -> BandsAnswer:
-        """Return a symbol's bands.
+    def bands(self, query: BandsQuery, forecast: Forecast | None) -> BandsAnswer:
+        """Return a symbol's bands; with intervals one after the other, as each takes a second of a core.
 
         Raises:
             UnavailableError: without a source, or when it cannot be asked just now.
             NotHereError: for a symbol it does not have.
             DataError: for a probability whose quantiles the forecast does not hold.
         """
-        return self._bands(symbol, forecast, width, probability, self._now())
+        now = int(time.monotonic() // _KEPT_S)
+        with self._one_by_one if query.intervals else nullcontext():
+            return self._bands(query, forecast, now)
 
-    def _now(self) -> int:
-        return int(time.monotonic() // _KEPT_S)
-
-    def _draw(
-        self, symbol: str, forecast: Forecast | None, width: float, probability: float, now: int
-    ) -> BandsAnswer:
-        series = self._daily(symbol, now)
-        found = band_sets(series, forecast, width=width, probability=probability)
+    def _draw(self, query: BandsQuery, forecast: Forecast | None, now: int) -> BandsAnswer:
+        series = self._daily(query.symbol, now)
+        found = band_sets(
+            series,
+            forecast,
+            width=query.width,
+            probability=query.probability,
+            num_resamples=_RESAMPLES if query.intervals else 0,
+        )
         sets = [BandSetOut.model_validate(one.to_json(series)) for one in found]
-        return BandsAnswer(symbol=symbol, interval=series.interval, bands=sets)
+        return BandsAnswer(symbol=query.symbol, interval=series.interval, bands=sets)
 
     def _fetch(self, symbol: str, now: int) -> CandleSeries:  # noqa: ARG002 - part of the key: a minute's
         if self._source is None:

@@ -101,12 +101,19 @@ class JobRunner:
                 job = self.store.claim(self._clock.now())
                 if job is not None:
                     self._run(job)
-            except MarketGPTError as error:
-                logger.error("a backtest cannot be kept: %s", error)  # noqa: TRY400
+            except Exception:  # the queue must outlive one job, and a ledger that is away for a while
+                logger.exception("a backtest could not be run or kept")
+                self._give_up(job)
                 job = None
             if job is None:
                 self._wake.wait(_IDLE_S)
                 self._wake.clear()
+
+    def _give_up(self, job: Job | None) -> None:
+        if job is not None:
+            reason = "a defect of the server; its log says more"
+            with suppress(MarketGPTError):
+                self.store.finish(job.id, JobStatus.FAILED, self._clock.now(), reason=reason)
 
     def _run(self, job: Job) -> None:
         asked = {"location": self._database.location, "source": self.source, "request": job.request}
@@ -119,9 +126,9 @@ class JobRunner:
         try:
             status, answer = self._await(process, job, json.dumps(asked))
         finally:
-            with suppress(ProcessLookupError):
+            if process.poll() is None:
                 process.kill()
-            process.communicate()
+                process.communicate()
         self._cancelled.discard(job.id)
         self.store.finish(job.id, status, self._clock.now(), **answer)
 
@@ -129,10 +136,12 @@ class JobRunner:
         self, process: subprocess.Popen[str], job: Job, asked: str
     ) -> tuple[JobStatus, dict[str, Any]]:
         begun = last_seen = time.monotonic()
+        unsent: str | None = asked
         while True:
             try:
-                out, err = process.communicate(asked, timeout=_LOOK_S)
+                out, err = process.communicate(unsent, timeout=_LOOK_S)
             except subprocess.TimeoutExpired:
+                unsent = None
                 now = time.monotonic()
                 if self._stopping.is_set():
                     return JobStatus.INTERRUPTED, {"reason": "the server stopped"}

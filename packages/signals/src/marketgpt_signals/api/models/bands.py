@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from marketgpt_core.interval import Interval
-from marketgpt_signals.api.models.fields import Question, Symbol
+from marketgpt_signals.api.models.fields import Question, Symbol, Utc
 
 _COVERAGE: JsonDict = {"num": 480, "share": 0.91, "interval": [0.87, 0.94], "below": 0.05, "above": 0.04}
 _SET: JsonDict = {
@@ -38,6 +36,7 @@ class BandsQuery(Question):
     probability: float = Field(
         0.95, ge=0.01, le=0.99, allow_inf_nan=False, description="mass within the forecast bands"
     )
+    intervals: bool = Field(False, description="also bootstrap intervals of the coverage: takes a second")
 
 
 class CoverageOut(BaseModel):
@@ -45,7 +44,9 @@ class CoverageOut(BaseModel):
 
     num: int = Field(description="bands whose close has come")
     share: float | None = Field(description="of the closes inside")
-    interval: tuple[float, float] | None = Field(description="its 90% interval; null with too few")
+    interval: tuple[float, float] | None = Field(
+        description="its 90% interval; null unless asked for, and with too few"
+    )
     below: float | None
     above: float | None
 
@@ -53,7 +54,7 @@ class CoverageOut(BaseModel):
 class NewestBands(BaseModel):
     """The newest lines, as prices."""
 
-    known_at_the_close_of: datetime
+    known_at_the_close_of: Utc
     close: float
     lower: float
     middle: float

@@ -43,6 +43,7 @@ def _cursor(text: str) -> str:
 
 
 Symbol = Annotated[str, AfterValidator(_symbol), Field(max_length=32, examples=["AAPL", "BTC-USD"])]
+Utc = Annotated[datetime, AfterValidator(_utc)]
 Moment = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc)]
 Cursor = Annotated[
     str,
@@ -54,4 +55,4 @@ Cursor = Annotated[
 class Question(BaseModel):
     """The query of a request. A parameter that does not exist is an error, not ignored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)

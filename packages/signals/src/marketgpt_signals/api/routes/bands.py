@@ -24,6 +24,6 @@ def router(serving: Serving) -> APIRouter:
         also a model's.
         """
         forecast = serving.forecasts.of_symbol(query.symbol)
-        return serving.candles.bands(query.symbol, forecast, query.width, query.probability)
+        return serving.candles.bands(query, forecast)
 
     return routes
