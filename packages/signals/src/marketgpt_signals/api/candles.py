@@ -69,8 +69,8 @@ class CandleShelf:
             # The message names places of the server; it goes to the log.
             logger.error("no candles of %s: %s", symbol, error)  # noqa: TRY400 - the line says it
             raise UnavailableError("the source of candles cannot be read") from error
-        if symbol in gone or not len(found):
-            raise NotHereError(f"the source has no candles of {symbol}")
         if symbol in unreached:
             raise UnavailableError(f"there are no candles of {symbol} just now")
+        if symbol in gone or not len(found):
+            raise NotHereError(f"the source has no candles of {symbol}")
         return found[symbol]

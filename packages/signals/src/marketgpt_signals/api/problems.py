@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,12 +22,23 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-class NotHereError(MarketGPTError):
-    """What was asked for is not here: 404."""
+class StatedError(MarketGPTError):
+    """An error with a status of its own."""
+
+    status: ClassVar[int]
+    headers: ClassVar[Mapping[str, str]] = {}
 
 
-class UnavailableError(MarketGPTError):
-    """What is needed for an answer is not there just now, or never was: 503."""
+class NotHereError(StatedError):
+    """What was asked for is not here."""
+
+    status = 404
+
+
+class UnavailableError(StatedError):
+    """What is needed for an answer is not there just now, or never was."""
+
+    status = 503
 
 
 class Problem(BaseModel):
@@ -102,11 +113,9 @@ def add_handlers(app: FastAPI) -> None:
         logger.error("the ledger cannot be read: %s", error)
         return problem(503, "the ledger cannot be read")
 
-    async def not_here(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        return problem(404, str(error)[:300])
-
-    async def unavailable(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        return problem(503, str(error)[:300])
+    async def stated(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        assert isinstance(error, StatedError)  # noqa: S101 - registered for nothing else
+        return problem(error.status, str(error)[:300], headers=error.headers)
 
     async def refused(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
         return problem(422, str(error)[:300])
@@ -118,7 +127,6 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(LedgerError, unreadable)
-    app.add_exception_handler(NotHereError, not_here)
-    app.add_exception_handler(UnavailableError, unavailable)
+    app.add_exception_handler(StatedError, stated)
     app.add_exception_handler(MarketGPTError, refused)
     app.add_exception_handler(Exception, defect)

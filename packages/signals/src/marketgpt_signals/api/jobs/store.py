@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from marketgpt_core.errors import DataError
 from marketgpt_signals.api.models import JobStatus
+from marketgpt_signals.api.problems import StatedError, UnavailableError
 from marketgpt_signals.database import Database
 from marketgpt_signals.records import plain
 from marketgpt_signals.schema import jobs
@@ -24,16 +24,22 @@ _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 _BRIEF = [column for column in jobs.c if column.name not in {"result", "series"}]
 
 
-class QueueFullError(DataError):
+class QueueFullError(UnavailableError):
     """As many jobs wait as may."""
 
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
 
-class OtherRequestError(DataError):
+
+class OtherRequestError(StatedError):
     """An idempotency key was used before, for something else."""
 
+    status = 422
 
-class NotOpenError(DataError):
+
+class NotOpenError(StatedError):
     """A job is over and cannot be cancelled."""
+
+    status = 409
 
 
 @dataclass(frozen=True)
