@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Select, func, insert, select, update
 
 from marketgpt_signals.api.models import JobStatus
-from marketgpt_signals.api.problems import StatedError, UnavailableError
+from marketgpt_signals.api.problems import StatedError
 from marketgpt_signals.database import Database
 from marketgpt_signals.records import plain
 from marketgpt_signals.schema import jobs
@@ -24,9 +24,10 @@ _OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 _BRIEF = [column for column in jobs.c if column.name not in {"result", "series"}]
 
 
-class QueueFullError(UnavailableError):
+class QueueFullError(StatedError):
     """As many jobs wait as may."""
 
+    status = 429
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from marketgpt_core.errors import DataError
 from marketgpt_core.symbols import check_symbol
@@ -42,7 +43,13 @@ def _cursor(text: str) -> str:
     return text
 
 
-Symbol = Annotated[str, AfterValidator(_symbol), Field(max_length=32, examples=["AAPL", "BTC-USD"])]
+# For who reads the schema; check_symbol has the last word.
+_SHAPE: JsonDict = {"pattern": "^[A-Za-z0-9^][A-Za-z0-9.^=&_-]{0,31}$"}
+Symbol = Annotated[
+    str,
+    AfterValidator(_symbol),
+    Field(max_length=32, examples=["AAPL", "BTC-USD"], json_schema_extra=_SHAPE),
+]
 Utc = Annotated[datetime, AfterValidator(_utc)]
 Moment = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc)]
 Cursor = Annotated[

@@ -29,7 +29,7 @@ def router(serving: Serving) -> APIRouter:
         "",
         operation_id="submit_backtest",
         status_code=202,
-        responses={202: _LOCATION, **described(422, 503)},
+        responses={202: _LOCATION, **described(400, 422, 429, 503)},
     )
     def submit_backtest(
         request: BacktestRequest,
@@ -47,8 +47,8 @@ def router(serving: Serving) -> APIRouter:
     ) -> JobOut:
         """Queue a backtest of the ledger's signals on the server's candles; Location says where to look.
 
-        422 when the Idempotency-Key came with another request before; 503 when too many wait, or the server
-        has no candles.
+        422 also when the Idempotency-Key came with another request before; 429 when too many wait; 503 also
+        when the server was started without candles.
         """
         if runner.source is None:
             raise UnavailableError("this server was started without a source of candles")
