@@ -18,16 +18,17 @@ from marketgpt_signals import queries
 from marketgpt_signals.bulk import insert_rows
 from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
+from marketgpt_signals.following import Following
 from marketgpt_signals.markets import market_of
 from marketgpt_signals.queries import Position, SignalFilter
-from marketgpt_signals.records import Records, check_limit, plain, refuse_naive
+from marketgpt_signals.records import check_limit, plain, refuse_naive
 from marketgpt_signals.rows import outcome_of, outcome_row, signal_of, signal_row
 from marketgpt_signals.schema import SCHEMA_VERSION, events, outcomes, signals
 
 # SQLite takes 32,766 bound values a statement, older builds 999.
 _CHUNK = 500
 # So many can be looked up and sorted for a page.
-_FEW_OUTCOMES = 10_000
+_FEW_OUTCOMES = 2_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Summary:
     schema_version: int = SCHEMA_VERSION
 
 
-class Ledger(Records):
+class Ledger(Following):
     """Signals and their outcomes in a database that itself refuses to change or delete them.
 
     Many processes may write and read at once: a write takes SQLite's lock at its start and waits for it
@@ -183,6 +184,8 @@ class Ledger(Records):
         """Return signals with their positions, newest first, going on after a position."""
         rows: list[Mapping[str, Any]] = []
         of_market = self._of_market(wanted)
+        if of_market == []:
+            return []
         if wanted.latest and limit:
             # What bears the newest as-of of all is the latest of its series: often that fills the page.
             query = queries.of_the_newest(select(signals), wanted, of_market)
@@ -195,9 +198,13 @@ class Ledger(Records):
         self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
     ) -> list[tuple[Position, Signal, Outcome]]:
         """Return resolved signals with their positions, newest as-of first, going on after a position."""
-        few = select(outcomes.c.signal_id).limit(1).offset(_FEW_OUTCOMES)
-        query = queries.resolved_of_many() if self._all(few) else queries.resolved_of_few()
-        rows = self._page(queries.where(query, wanted, self._of_market(wanted)), wanted, after, limit)
+        one_more = select(outcomes.c.signal_id).limit(1).offset(_FEW_OUTCOMES)
+        few, of_market = not self._all(one_more), self._of_market(wanted)
+        if of_market == []:
+            return []
+        query = queries.resolved_of_few() if few else queries.resolved_of_many()
+        query = queries.where(query, wanted, of_market, by_id=few)
+        rows = self._page(query, wanted, after, limit, by_id=few)
         return [((row["as_of"], row["seq"]), signal_of(row), outcome_of(row)) for row in rows]
 
     def _of_market(self, wanted: SignalFilter) -> list[str] | None:
@@ -205,36 +212,6 @@ class Ledger(Records):
         if wanted.market is None:
             return None
         return [symbol for symbol in self.symbols() if market_of(symbol) is wanted.market]
-
-    def newest_seq(self) -> int:
-        """Return the number of the signal written last; 0 when there is none."""
-        (row,) = self._all(select(func.max(signals.c.seq).label("seq")))
-        return int(row["seq"] or 0)
-
-    def written(
-        self, after: int, wanted: SignalFilter, *, last: int | None = None, limit: int | None = None
-    ) -> list[tuple[int, Signal]]:
-        """Return signals by their numbers, from after ``after`` to ``last``, in the order of writing.
-
-        Who reads on from a number misses none: writers queue, and are numbered as they commit.
-        """
-        rows = self._all(queries.written(after, wanted, last=last, limit=limit))
-        found = ((int(row["seq"]), signal_of(row)) for row in rows)
-        return [(seq, signal) for seq, signal in found if wanted.admits(signal)]
-
-    def models(self) -> list[tuple[str, datetime, datetime]]:
-        """Return (model id, first as-of, last as-of) of the models that signals are of, by id."""
-        ids = [row["value"] for row in self._all(queries.distinct(signals.c.model_id))]
-        first, last = func.min(signals.c.as_of), func.max(signals.c.as_of)
-        found = []
-        with self._database.read() as connection:
-            for one in ids:
-                ends = [
-                    connection.execute(select(end).where(signals.c.model_id == one)).scalar_one()
-                    for end in (first, last)
-                ]
-                found.append((str(one), ends[0], ends[1]))
-        return found
 
     def pages(self, size: int = 10_000) -> Iterator[list[tuple[Signal, Outcome | None]]]:
         """Yield all signals with what came of them, newest as-of first, ``size`` at a time.
@@ -248,10 +225,16 @@ class Ledger(Records):
             yield [(signal_of(row), None if row["signal_id"] is None else outcome_of(row)) for row in rows]
 
     def _page(
-        self, query: Select[Any], wanted: SignalFilter, after: Position | None, limit: int | None
+        self,
+        query: Select[Any],
+        wanted: SignalFilter,
+        after: Position | None,
+        limit: int | None,
+        *,
+        by_id: bool = False,
     ) -> list[Mapping[str, Any]]:
         refuse_naive("since", wanted.since)
-        return self._all(queries.newest_first(query, after).limit(check_limit(limit)))
+        return self._all(queries.newest_first(query, after, by_id=by_id).limit(check_limit(limit)))
 
     def resolved(
         self, *, symbol: str | None = None, since: datetime | None = None, limit: int | None = None

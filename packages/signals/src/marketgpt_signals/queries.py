@@ -19,6 +19,8 @@ from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, 
 
 Position = tuple[datetime, int]
 
+_FEW_SYMBOLS = 8
+
 
 @dataclass(frozen=True)
 class SignalFilter:
@@ -66,22 +68,32 @@ def _behind_a_plus(element: _Hidden, compiler: SQLCompiler, **options: Any) -> s
     return "+" + str(compiler.process(element.column, **options))
 
 
-def where(query: Select[Any], wanted: SignalFilter, of_market: Sequence[str] | None = None) -> Select[Any]:
+def where(
+    query: Select[Any],
+    wanted: SignalFilter,
+    of_market: Sequence[str] | None = None,
+    *,
+    by_id: bool = False,
+) -> Select[Any]:
     """Keep the signals a filter asks for; of a market those whose symbols are given.
 
-    Of several conditions the one that leaves least is left to an index, and the others are hidden from them:
+    With ``by_id`` signals are looked up by their ids, and no condition is left to another index. Else of
+    several conditions the one that leaves least is left to an index, and the others are hidden from them:
     SQLite, which counts no rows, would as soon walk through half of all signals.
     """
     columns, least = signals.c, wanted.min_probability
     level = max((percent for percent in SURE_PERCENTS if percent / 100 <= (least or 0.0)), default=None)
-    by_symbol = wanted.symbol is not None
+    # Of many symbols the newest are sooner found in the order of time.
+    by_market = of_market is not None and len(of_market) <= _FEW_SYMBOLS
+    by_symbol = by_id or by_market or wanted.symbol is not None
     by_sure = level is not None and not by_symbol and not wanted.latest
     by_horizon = wanted.horizon_bars is not None and not (by_symbol or by_sure or wanted.latest)
     by_side = not (by_symbol or by_sure or by_horizon or wanted.latest)
     if wanted.symbol is not None:
-        query = query.where(columns.symbol == wanted.symbol)
-    if of_market is not None:  # so many that the order of time is the better way in
-        query = query.where(_Hidden(columns.symbol).in_(of_market))
+        query = query.where((_Hidden(columns.symbol) if by_id else columns.symbol) == wanted.symbol)
+    if of_market is not None:
+        symbol = columns.symbol if by_market and not by_id else _Hidden(columns.symbol)
+        query = query.where(symbol.in_(of_market))
     if wanted.horizon_bars is not None:
         horizon = columns.horizon_bars if by_horizon else _Hidden(columns.horizon_bars)
         query = query.where(horizon == wanted.horizon_bars)
@@ -89,7 +101,7 @@ def where(query: Select[Any], wanted: SignalFilter, of_market: Sequence[str] | N
         side = columns.side if by_side else _Hidden(columns.side)
         query = query.where(side == str(wanted.side))
     if wanted.since is not None:
-        query = query.where(columns.as_of >= wanted.since)
+        query = query.where((_Hidden(columns.as_of) if by_id else columns.as_of) >= wanted.since)
     if least is not None:
         query = query.where(literal_column(OF_SIDE) >= least)
     if by_sure and level is not None:  # in the words of the index, which else would not be seen to fit
@@ -144,8 +156,16 @@ def distinct(column: Column[Any]) -> Select[Any]:
     return select(all_.c.value).where(all_.c.value.is_not(None)).order_by(all_.c.value)
 
 
-def newest_first(query: Select[Any], after: Position | None = None) -> Select[Any]:
-    """Order by as-of, then order of writing, newest first; go on after a position."""
+def newest_first(query: Select[Any], after: Position | None = None, *, by_id: bool = False) -> Select[Any]:
+    """Order by as-of, then order of writing, newest first; go on after a position.
+
+    With ``by_id`` what was looked up is sorted, however tempting the index of times.
+    """
+    if by_id:
+        moment, number = _Hidden(signals.c.as_of), _Hidden(signals.c.seq)
+        if after is not None:
+            query = query.where(or_(moment < after[0], and_(moment == after[0], number < after[1])))
+        return query.order_by(moment.desc(), number.desc())
     if after is not None:
         as_of, seq = after
         # The first condition follows from the second; by it the index is entered at the right place.
