@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from marketgpt_core.signal import Signal
 from marketgpt_signals import queries
 from marketgpt_signals.queries import SignalFilter
 from marketgpt_signals.records import Records
