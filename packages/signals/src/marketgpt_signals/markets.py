@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 from marketgpt_core.errors import MarketGPTError
 from marketgpt_core.exchanges import guess_category
@@ -11,6 +12,8 @@ from marketgpt_core.symbols import Category
 from marketgpt_core.universe import open_universe
 
 _OF_A_FILE = "file"
+# Of many requests that come first, one reads the lists.
+_READING = Lock()
 
 
 def market_of(symbol: str) -> Category:
@@ -19,7 +22,10 @@ def market_of(symbol: str) -> Category:
     ``BTC-USD`` tells its market; that ``AAPL`` is of the US a universe must say. What none lists is unknown.
     """
     shape = guess_category(symbol)
-    return shape if shape is not Category.UNKNOWN else _listed().get(symbol, shape)
+    if shape is not Category.UNKNOWN:
+        return shape
+    with _READING:
+        return _listed().get(symbol, shape)
 
 
 @cache

@@ -33,6 +33,8 @@ class CandleShelf:
     def __init__(self, source: str | None) -> None:
         self._source = source
         self._daily = lru_cache(maxsize=256)(self._fetch)
+        # Of many who ask for the same at once, one works.
+        self._by_symbol = tuple(threading.Lock() for _ in range(16))
         self._one_by_one = threading.Lock()
         self._bands = lru_cache(maxsize=256)(self._draw)
 
@@ -45,7 +47,8 @@ class CandleShelf:
             DataError: for a probability whose quantiles the forecast does not hold.
         """
         now = int(time.monotonic() // _KEPT_S)
-        with self._one_by_one if query.intervals else nullcontext():
+        lock = self._by_symbol[hash(query.symbol) % len(self._by_symbol)]
+        with lock, self._one_by_one if query.intervals else nullcontext():
             return self._bands(query, forecast, now)
 
     def _draw(self, query: BandsQuery, forecast: Forecast | None, now: int) -> BandsAnswer:
