@@ -81,7 +81,8 @@ class JobRunner:
             NotOpenError: when it is over.
         """
         found = self.store.cancel(job_id, self._clock.now())
-        self._cancelled.add(job_id)
+        if found is not None and found.started_at is not None:
+            self._cancelled.add(job_id)
         return found
 
     def stop(self) -> None:

@@ -140,6 +140,8 @@ class JobStore:
 
     def claim(self, now: datetime) -> Job | None:
         """Take the oldest job that waits; None when none does."""
+        if not self._any(JobStatus.QUEUED):
+            return None
         with self._database.write() as connection:
             oldest = select(jobs).where(jobs.c.status == JobStatus.QUEUED).order_by(jobs.c.seq).limit(1)
             row = _first(connection, oldest)
@@ -189,6 +191,8 @@ class JobStore:
 
     def interrupt_silent(self, now: datetime, is_dead: Callable[[str], bool]) -> int:
         """Mark running jobs whose owner is silent, or known to be dead, as interrupted; return how many."""
+        if not self._any(JobStatus.RUNNING):
+            return 0
         with self._database.write() as connection:
             running = select(*_BRIEF).where(jobs.c.status == JobStatus.RUNNING)
             lost = [
@@ -204,6 +208,14 @@ class JobStore:
             for job_id in lost:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
         return len(lost)
+
+    def _any(self, status: JobStatus) -> bool:
+        """Tell whether a job stands so, without queueing for the lock of writers."""
+        with self._database.read() as connection:
+            return (
+                connection.execute(select(jobs.c.seq).where(jobs.c.status == status).limit(1)).scalar()
+                is not None
+            )
 
 
 def _first(connection: Connection, query: Select[Any]) -> dict[str, Any] | None:
