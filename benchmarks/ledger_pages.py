@@ -53,7 +53,8 @@ _FILL = {
           strftime('%Y-%m-%dT00:00:00.000000Z', '2000-01-01', (i / {daily} + 21) || ' days'),
           strftime('%Y-%m-%dT21:30:00.000000Z', '2000-01-01', (i / {daily}) || ' days'),
           'threshold', 'model-0123456789abcdef', printf('%064d', 7),
-          'P(up) ' || round(u, 3) || ', median move +65 bps against 14 bps of costs', '0.1.0+e2120c6'
+          'P(up) ' || round(u, 3) || ', median move +65 bps against 14 bps of costs',
+          '0.1.0+e2120c6', 1.0
           FROM p""",
     "postgresql": """
         WITH n AS (SELECT generate_series(0, {num} - 1) AS i),
@@ -67,7 +68,8 @@ _FILL = {
           to_char(timestamp '2000-01-22' + (i / {daily}) * interval '1 day', 'YYYY-MM-DD"T00:00:00.000000Z"'),
           to_char(timestamp '2000-01-01' + (i / {daily}) * interval '1 day', 'YYYY-MM-DD"T21:30:00.000000Z"'),
           'threshold', 'model-0123456789abcdef', lpad('7', 64, '0'),
-          'P(up) ' || round(u::numeric, 3) || ', median move +65 bps against 14 bps of costs', '0.1.0+e2120c6'
+          'P(up) ' || round(u::numeric, 3) || ', median move +65 bps against 14 bps of costs',
+          '0.1.0+e2120c6', 1.0
           FROM p""",
 }
 _UNIFORM = {"sqlite": "(random() / 18446744073709551616.0 + 0.5)", "postgresql": "random()"}

@@ -41,6 +41,21 @@ def app(tmp_path, source, nicegui_sandbox):
         yield create_application(ledger, candles_of(source), clock=FixedClock(now))
 
 
+def test_the_api_is_given_the_candles_and_forecasts(tmp_path, source, nicegui_sandbox):
+    forecast = make_forecast(drift=0.002)
+    forecast.to_frame().to_parquet(tmp_path / "forecasts.parquet")
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        app = create_application(
+            ledger, candles_of(source), source=source, forecasts=tmp_path / "forecasts.parquet"
+        )
+        paths = ("/v1/bands?symbol=AAA", "/v1/forecasts", "/v1/backtests", "/v1/health/ready", "/metrics")
+        bands, forecasts, jobs, ready, metrics = ask(app, *(("GET", path) for path in paths))
+    assert [one["name"] for one in bands.json()["bands"]][:4] == ["1w", "2w", "1m", "2m"]
+    assert len(forecasts.json()["items"]) == len(forecast)
+    assert (jobs.status_code, ready.status_code) == (200, 200)
+    assert 'route="/v1/bands",status="200"} 1.0' in metrics.text
+
+
 def ask(app, *requests):
     """Start the application, send every (method, path), stop it."""
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -176,3 +181,36 @@ def make_client() -> Callable[..., object]:
         return TestClient(app, raise_server_exceptions=False)
 
     return make
+
+
+@contextmanager
+def _served(app: object) -> Iterator[str]:
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+    loops = []
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        await server.serve(sockets=[listener])
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        # A server in a thread hears no signal, so its streams are ended here.
+        loops[0].call_soon_threadsafe(app.state.serving.feed.close)
+        server.should_exit = True
+        thread.join(timeout=20)
+        listener.close()
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[object], AbstractContextManager[str]]:
+    """Serve an app from a thread on loopback: a context that gives its address."""
+    return _served

@@ -105,7 +105,14 @@ def serve(*, folder: Path, ledger: str | None, source: str | None, host: str, po
         )
 
     candles = source or f"parquet:{workspace.candles}"
-    run_server(ledger or workspace.ledger, candles, host=host, port=port, on_start=on_start)
+    run_server(
+        ledger or workspace.ledger,
+        candles,
+        forecasts=workspace.forecasts,
+        host=host,
+        port=port,
+        on_start=on_start,
+    )
 
 
 def _refuse_beyond_loopback(host: str) -> None:

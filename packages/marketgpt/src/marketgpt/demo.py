@@ -21,7 +21,7 @@ from marketgpt_monitoring.alerting import alert_on
 from marketgpt_monitoring.check import MonitorReport, check
 from marketgpt_signals.backtest import BacktestConfig, BacktestResult, backtest_signals
 from marketgpt_signals.ledger import Ledger
-from marketgpt_signals.provenance import running_code
+from marketgpt_signals.provenance import run_record, running_code
 from marketgpt_signals.resolve import resolve
 from marketgpt_training.config import TrainConfig, preset
 from marketgpt_training.evaluation.evaluate import Evaluation
@@ -109,6 +109,7 @@ def run_demo(
     _write_forecasts(workspace, forecasts, newest)
     with Ledger.open(workspace.ledger) as ledger:
         signals = _write_signals(ledger, (forecasts, newest), clock)
+        ledger.record_run(run_record(run.path, (forecasts, newest), clock.now()))
         resolve(ledger, candles, clock=clock)
         on_stage("backtest against buy and hold")
         result = _backtest(signals, candles, config)

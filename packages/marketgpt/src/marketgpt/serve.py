@@ -18,18 +18,27 @@ from marketgpt_monitoring.dashboard import mount_dashboard
 from marketgpt_signals.api import create_app
 from marketgpt_signals.ledger import Ledger
 
+_GRACE_S = 10
+
 
 def create_application(
-    ledger: Ledger, candles: Callable[[str], CandleSeries | None], *, clock: Clock | None = None
+    ledger: Ledger,
+    candles: Callable[[str], CandleSeries | None],
+    *,
+    source: str | None = None,
+    forecasts: Path | None = None,
+    clock: Clock | None = None,
 ) -> FastAPI:
     """Return the REST API with the dashboard mounted under ``/dashboard``.
 
     Args:
-        ledger: The ledger, only read.
-        candles: Gives a symbol's candles, or None.
+        ledger: The ledger.
+        candles: Gives a symbol's candles, or None; the dashboard draws them.
+        source: Candles for the API's bands and backtests.
+        forecasts: Parquet file of forecasts for the API.
         clock: Tells the time.
     """
-    app = create_app(ledger, clock=clock)
+    app = create_app(ledger, source=source, forecasts=forecasts, clock=clock)
     mount_dashboard(app, reader=ledger, candles=candles, clock=clock)
     return app
 
@@ -58,6 +67,7 @@ def serve(
     ledger_path: Path | str,
     source: str,
     *,
+    forecasts: Path | None = None,
     host: str,
     port: int,
     on_start: Callable[[], None] = lambda: None,
@@ -66,7 +76,8 @@ def serve(
 
     Args:
         ledger_path: A file or a database URL.
-        source: Candles to draw: name or name:location.
+        source: Candles to draw and test on: name or name:location.
+        forecasts: Parquet file of forecasts to show.
         host: Address to listen on.
         port: Port to listen on.
         on_start: Called once the port answers.
@@ -77,8 +88,10 @@ def serve(
     import uvicorn
 
     with Ledger.open(ledger_path, must_exist=True) as ledger:
-        app = create_application(ledger, candles_of(source))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        app = create_application(ledger, candles_of(source), source=source, forecasts=forecasts)
+        # A client that takes nothing any more must not keep a server from stopping.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
+        server = uvicorn.Server(config)
         with listen(host, port) as listener, suppress(KeyboardInterrupt):
             on_start()
             server.run(sockets=[listener])

@@ -69,6 +69,13 @@ class Database:
         _touch(place, must_exist=must_exist)
         return cls(_sqlite_engine(place), name, place)
 
+    @property
+    def location(self) -> str:
+        """Where it is, as :meth:`open` takes it; of a server with its password, so never to be shown."""
+        if self.path is not None:
+            return str(self.path.resolve())
+        return self._engine.url.render_as_string(hide_password=False)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection whose queries all see the same state."""

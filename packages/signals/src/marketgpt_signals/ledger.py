@@ -18,13 +18,17 @@ from marketgpt_signals import queries
 from marketgpt_signals.bulk import insert_rows
 from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
+from marketgpt_signals.following import Following
+from marketgpt_signals.markets import market_of
 from marketgpt_signals.queries import Position, SignalFilter
-from marketgpt_signals.records import Records, check_limit, plain, refuse_naive
+from marketgpt_signals.records import check_limit, plain, refuse_naive
 from marketgpt_signals.rows import outcome_of, outcome_row, signal_of, signal_row
 from marketgpt_signals.schema import SCHEMA_VERSION, events, outcomes, signals
 
 # SQLite takes 32,766 bound values a statement, older builds 999.
 _CHUNK = 500
+# So many can be looked up and sorted for a page.
+_FEW_OUTCOMES = 2_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Summary:
     schema_version: int = SCHEMA_VERSION
 
 
-class Ledger(Records):
+class Ledger(Following):
     """Signals and their outcomes in a database that itself refuses to change or delete them.
 
     Many processes may write and read at once: a write takes SQLite's lock at its start and waits for it
@@ -74,6 +78,21 @@ class Ledger(Records):
     def name(self) -> str:
         """Path or URL, without a password."""
         return self._database.name
+
+    @property
+    def database(self) -> Database:
+        """The database, for what lies in it beside the signals."""
+        return self._database
+
+    def check(self) -> int:
+        """Read a signal and return the revision of the tables.
+
+        Raises:
+            LedgerError: when it cannot be read, or is at another revision by now.
+        """
+        self._database.prepare(must_exist=True)
+        self.newest_seq()
+        return SCHEMA_VERSION
 
     def close(self) -> None:
         """Close it."""
@@ -164,19 +183,35 @@ class Ledger(Records):
     ) -> list[tuple[Position, Signal]]:
         """Return signals with their positions, newest first, going on after a position."""
         rows: list[Mapping[str, Any]] = []
+        of_market = self._of_market(wanted)
+        if of_market == []:
+            return []
         if wanted.latest and limit:
             # What bears the newest as-of of all is the latest of its series: often that fills the page.
-            rows = self._page(queries.of_the_newest(select(signals), wanted), wanted, after, limit)
+            query = queries.of_the_newest(select(signals), wanted, of_market)
+            rows = self._page(query, wanted, after, limit)
         if not rows or len(rows) != limit:
-            rows = self._page(queries.where(select(signals), wanted), wanted, after, limit)
+            rows = self._page(queries.where(select(signals), wanted, of_market), wanted, after, limit)
         return [((row["as_of"], row["seq"]), signal_of(row)) for row in rows]
 
     def outcome_page(
         self, wanted: SignalFilter, *, after: Position | None = None, limit: int | None = None
     ) -> list[tuple[Position, Signal, Outcome]]:
         """Return resolved signals with their positions, newest as-of first, going on after a position."""
-        rows = self._page(queries.where(queries.resolved(), wanted), wanted, after, limit)
+        one_more = select(outcomes.c.signal_id).limit(1).offset(_FEW_OUTCOMES)
+        few, of_market = not self._all(one_more), self._of_market(wanted)
+        if of_market == []:
+            return []
+        query = queries.resolved_of_few() if few else queries.resolved_of_many()
+        query = queries.where(query, wanted, of_market, by_id=few)
+        rows = self._page(query, wanted, after, limit, by_id=few)
         return [((row["as_of"], row["seq"]), signal_of(row), outcome_of(row)) for row in rows]
+
+    def _of_market(self, wanted: SignalFilter) -> list[str] | None:
+        """Return the symbols of the market asked for; None when none was."""
+        if wanted.market is None:
+            return None
+        return [symbol for symbol in self.symbols() if market_of(symbol) is wanted.market]
 
     def pages(self, size: int = 10_000) -> Iterator[list[tuple[Signal, Outcome | None]]]:
         """Yield all signals with what came of them, newest as-of first, ``size`` at a time.
@@ -190,10 +225,16 @@ class Ledger(Records):
             yield [(signal_of(row), None if row["signal_id"] is None else outcome_of(row)) for row in rows]
 
     def _page(
-        self, query: Select[Any], wanted: SignalFilter, after: Position | None, limit: int | None
+        self,
+        query: Select[Any],
+        wanted: SignalFilter,
+        after: Position | None,
+        limit: int | None,
+        *,
+        by_id: bool = False,
     ) -> list[Mapping[str, Any]]:
         refuse_naive("since", wanted.since)
-        return self._all(queries.newest_first(query, after).limit(check_limit(limit)))
+        return self._all(queries.newest_first(query, after, by_id=by_id).limit(check_limit(limit)))
 
     def resolved(
         self, *, symbol: str | None = None, since: datetime | None = None, limit: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 
-from marketgpt_core.signal import Side
+from marketgpt_core.signal import Side, Signal
+from marketgpt_core.symbols import Category
+from marketgpt_signals.markets import market_of
 from marketgpt_signals.schema import OF_SIDE, SURE_PERCENTS, outcomes, signals, sure_at_least
 
 Position = tuple[datetime, int]
+
+_FEW_SYMBOLS = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,19 @@ class SignalFilter:
     min_probability: float | None = None
     since: datetime | None = None
     latest: bool = False
+    market: Category | None = None
+
+    def admits(self, signal: Signal) -> bool:
+        """Tell whether a signal is wanted, but for ``latest``, which one signal alone cannot tell."""
+        sure = 1.0 - signal.probability if signal.side is Side.SHORT else signal.probability
+        return (
+            self.symbol in {None, signal.symbol}
+            and (self.market is None or market_of(signal.symbol) is self.market)
+            and self.horizon_bars in {None, signal.horizon_bars}
+            and self.side in {None, signal.side}
+            and (self.min_probability is None or sure >= self.min_probability)
+            and (self.since is None or signal.as_of >= self.since)
+        )
 
 
 class _Hidden(ColumnElement[Any]):
@@ -50,20 +68,32 @@ def _behind_a_plus(element: _Hidden, compiler: SQLCompiler, **options: Any) -> s
     return "+" + str(compiler.process(element.column, **options))
 
 
-def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
-    """Keep the signals a filter asks for.
+def where(
+    query: Select[Any],
+    wanted: SignalFilter,
+    of_market: Sequence[str] | None = None,
+    *,
+    by_id: bool = False,
+) -> Select[Any]:
+    """Keep the signals a filter asks for; of a market those whose symbols are given.
 
-    Of several conditions the one that leaves least is left to an index, and the others are hidden from them:
+    With ``by_id`` signals are looked up by their ids, and no condition is left to another index. Else of
+    several conditions the one that leaves least is left to an index, and the others are hidden from them:
     SQLite, which counts no rows, would as soon walk through half of all signals.
     """
     columns, least = signals.c, wanted.min_probability
     level = max((percent for percent in SURE_PERCENTS if percent / 100 <= (least or 0.0)), default=None)
-    by_symbol = wanted.symbol is not None
+    # Of many symbols the newest are sooner found in the order of time.
+    by_market = of_market is not None and len(of_market) <= _FEW_SYMBOLS
+    by_symbol = by_id or by_market or wanted.symbol is not None
     by_sure = level is not None and not by_symbol and not wanted.latest
     by_horizon = wanted.horizon_bars is not None and not (by_symbol or by_sure or wanted.latest)
     by_side = not (by_symbol or by_sure or by_horizon or wanted.latest)
     if wanted.symbol is not None:
-        query = query.where(columns.symbol == wanted.symbol)
+        query = query.where((_Hidden(columns.symbol) if by_id else columns.symbol) == wanted.symbol)
+    if of_market is not None:
+        symbol = columns.symbol if by_market and not by_id else _Hidden(columns.symbol)
+        query = query.where(symbol.in_(of_market))
     if wanted.horizon_bars is not None:
         horizon = columns.horizon_bars if by_horizon else _Hidden(columns.horizon_bars)
         query = query.where(horizon == wanted.horizon_bars)
@@ -71,7 +101,7 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
         side = columns.side if by_side else _Hidden(columns.side)
         query = query.where(side == str(wanted.side))
     if wanted.since is not None:
-        query = query.where(columns.as_of >= wanted.since)
+        query = query.where((_Hidden(columns.as_of) if by_id else columns.as_of) >= wanted.since)
     if least is not None:
         query = query.where(literal_column(OF_SIDE) >= least)
     if by_sure and level is not None:  # in the words of the index, which else would not be seen to fit
@@ -79,10 +109,12 @@ def where(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
     return query.where(columns.seq.in_(_latest(wanted.symbol))) if wanted.latest else query
 
 
-def of_the_newest(query: Select[Any], wanted: SignalFilter) -> Select[Any]:
+def of_the_newest(
+    query: Select[Any], wanted: SignalFilter, of_market: Sequence[str] | None = None
+) -> Select[Any]:
     """Keep what a filter for the latest asks for, of the newest as-of only: there may be more, older ones."""
     newest = select(func.max(signals.alias("any").c.as_of)).scalar_subquery()
-    return where(query, replace(wanted, latest=False)).where(signals.c.as_of == newest)
+    return where(query, replace(wanted, latest=False), of_market).where(signals.c.as_of == newest)
 
 
 def _latest(symbol: str | None) -> Select[Any]:
@@ -124,8 +156,16 @@ def distinct(column: Column[Any]) -> Select[Any]:
     return select(all_.c.value).where(all_.c.value.is_not(None)).order_by(all_.c.value)
 
 
-def newest_first(query: Select[Any], after: Position | None = None) -> Select[Any]:
-    """Order by as-of, then order of writing, newest first; go on after a position."""
+def newest_first(query: Select[Any], after: Position | None = None, *, by_id: bool = False) -> Select[Any]:
+    """Order by as-of, then order of writing, newest first; go on after a position.
+
+    With ``by_id`` what was looked up is sorted, however tempting the index of times.
+    """
+    if by_id:
+        moment, number = _Hidden(signals.c.as_of), _Hidden(signals.c.seq)
+        if after is not None:
+            query = query.where(or_(moment < after[0], and_(moment == after[0], number < after[1])))
+        return query.order_by(moment.desc(), number.desc())
     if after is not None:
         as_of, seq = after
         # The first condition follows from the second; by it the index is entered at the right place.
@@ -139,6 +179,22 @@ def resolved() -> Select[Any]:
     return select(signals, outcomes).join(outcomes, outcomes.c.signal_id == signals.c.id)
 
 
+def resolved_of_few() -> Select[Any]:
+    """Signals joined with their outcomes, each outcome looked up among the signals: for few outcomes."""
+    same = _Hidden(outcomes.c.signal_id) == signals.c.id
+    return select(signals, outcomes).select_from(outcomes).join(signals, same)
+
+
+def resolved_of_many() -> Select[Any]:
+    """Signals joined with their outcomes, for going through signals by time.
+
+    A signal is entered after its as-of: none from the last entry on has an outcome, and they are passed over
+    at once.
+    """
+    last = select(func.max(outcomes.c.entry_at)).scalar_subquery()
+    return resolved().where(signals.c.as_of < last)
+
+
 def with_outcomes() -> Select[Any]:
     """Signals, and their outcomes where there are any."""
     joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
@@ -150,3 +206,22 @@ def unresolved() -> Select[Any]:
     joined = signals.outerjoin(outcomes, outcomes.c.signal_id == signals.c.id)
     query = select(signals).select_from(joined).where(outcomes.c.signal_id.is_(None))
     return query.order_by(signals.c.as_of, signals.c.seq)
+
+
+def written(after: int, wanted: SignalFilter, *, last: int | None, limit: int | None) -> Select[Any]:
+    """Signals with numbers from after ``after`` to ``last``, in the order of writing.
+
+    What a filter's equalities leave; :meth:`SignalFilter.admits` has the last word.
+    """
+    number, columns = signals.c.seq, signals.c
+    query = select(signals).where(number > after).order_by(number).limit(limit)
+    if last is not None:
+        query = query.where(number <= last)
+    for column, value in (
+        (columns.symbol, wanted.symbol),
+        (columns.horizon_bars, wanted.horizon_bars),
+        (columns.side, wanted.side),
+    ):
+        if value is not None:  # hidden: the numbers are the way in
+            query = query.where(_Hidden(column) == value)
+    return query

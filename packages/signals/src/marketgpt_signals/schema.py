@@ -36,7 +36,7 @@ from marketgpt_core.signal import Side
 from marketgpt_signals.guards import guard, guard_function
 
 # Of alembic, and the number beside it in ``meta``, which releases before alembic look at.
-HEAD = "0003"
+HEAD = "0004"
 SCHEMA_VERSION = int(HEAD)
 STAMP_LENGTH = len("2024-12-31T15:30:00.000000Z")
 DIALECTS = ("sqlite", "postgresql")
@@ -125,6 +125,7 @@ signals = Table(
     Index("signals_by_time", "as_of", "seq"),
     Index("signals_by_horizon", "horizon_bars", "as_of", "seq"),
     Index("signals_by_side", "side", "as_of", "seq"),
+    Index("signals_by_model", "model_id", "as_of"),
     Index("signals_by_series", "symbol", "interval", "horizon_bars", "as_of", "seq"),
     *(
         Index(
@@ -153,6 +154,7 @@ outcomes = Table(
     Column("hit", Boolean, nullable=True),
     Column("inside_90", Boolean, nullable=False),
     Column("resolved_at", Stamp, nullable=False),
+    Index("outcomes_by_entry", "entry_at"),
 )
 
 events = Table(
@@ -188,6 +190,26 @@ runs = Table(
     Column("path", Text, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("created_at", Stamp, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Backtests asked for over the API. Their state changes: what came of one for good is a row of ``backtests``.
+jobs = Table(
+    "jobs",
+    metadata,
+    _seq(),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("idempotency_key", Text, nullable=True, unique=True),
+    Column("request", JSON, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("created_at", Stamp, nullable=False),
+    Column("started_at", Stamp, nullable=True),
+    Column("finished_at", Stamp, nullable=True),
+    Column("owner", Text, nullable=True),
+    Column("seen_at", Stamp, nullable=True),
+    Column("reason", Text, nullable=True),
+    Column("result", JSON(none_as_null=True), nullable=True),
+    Column("series", JSON(none_as_null=True), nullable=True),
     sqlite_autoincrement=True,
 )
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from pydantic import BaseModel
 
 from marketgpt_core.signal import Outcome, Side
-from marketgpt_signals.api import create_app
-from marketgpt_signals.api.models import ResolvedPage, SignalOut, SignalPage
+from marketgpt_signals.api import create_app, models
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.schema import SCHEMA_VERSION
 
@@ -281,24 +281,59 @@ def test_the_documentation_needs_no_network(reader):
 
 def test_the_schema_describes_problems_and_its_examples_are_true(reader):
     schema = reader.get("/openapi.json").json()
-    assert set(schema["paths"]) == {"/v1/signals", "/v1/signals/{signal_id}", "/v1/outcomes", "/v1/health"}
-    for path in schema["paths"].values():
-        for status, answer in path["get"]["responses"].items():
-            kind = "application/json" if status == "200" else "application/problem+json"
-            assert list(answer["content"]) == [kind]
+    read_only = {
+        "/v1/signals", "/v1/signals/latest", "/v1/signals/{signal_id}", "/v1/outcomes", "/v1/stream",
+        "/v1/bands", "/v1/forecasts", "/v1/models", "/v1/models/{model_id}", "/v1/health", "/v1/health/live",
+        "/v1/health/ready", "/metrics",
+    }  # fmt: skip
+    assert set(schema["paths"]) == {*read_only, "/v1/backtests", "/v1/backtests/{job_id}"}
+    operations = [
+        (method, operation) for path in schema["paths"].values() for method, operation in path.items()
+    ]
+    assert {method for path in read_only for method in schema["paths"][path]} == {"get"}
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(set(names)) == len(names) == len(operations)
+    for method, operation in operations:
+        assert operation["tags"]
+        for status, answer in operation["responses"].items():
+            if status == "304":
+                assert method == "get"
+            elif not status.startswith("2"):
+                assert list(answer["content"]) == ["application/problem+json"], operation["operationId"]
     assert "HTTPValidationError" not in schema["components"]["schemas"]
-    for model, example in (
-        (SignalOut, schema["components"]["schemas"]["SignalOut"]["examples"][0]),
-        (
-            SignalPage,
-            {"items": schema["components"]["schemas"]["SignalOut"]["examples"], "next_cursor": None},
-        ),
-        (
-            ResolvedPage,
-            {"items": schema["components"]["schemas"]["ResolvedOut"]["examples"], "next_cursor": "x"},
-        ),
-    ):
-        model.model_validate(example)
+
+
+MODELS = [
+    model
+    for model in vars(models).values()
+    if isinstance(model, type)
+    and issubclass(model, BaseModel)
+    and "examples" in (model.model_config.get("json_schema_extra") or {})
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_examples_are_what_the_models_take(model):
+    for example in model.model_json_schema()["examples"]:
+        shown = model.model_validate(example).model_dump(mode="json")
+        assert {name: shown[name] for name in example} == shown or model is models.BacktestRequest
+
+
+def test_every_answer_and_request_has_an_example(reader):
+    """Its own, or one in each of its fields."""
+    schemas = reader.get("/openapi.json").json()["components"]["schemas"]
+    plain = {name: one for name, one in schemas.items() if "enum" not in one}
+    assert len(plain) > 20
+    without = {
+        f"{name}.{field}"
+        for name, one in plain.items()
+        if "examples" not in one and name not in {"SignalPage", "ResolvedPage", "ModelList"}
+        for field, about in one["properties"].items()
+        if "examples" not in about and "default" not in about
+    }
+    # Parts of what has an example as a whole.
+    parts = {"BandsOut", "CoverageOut", "Counts", "HorizonOut", "NewestBands"}
+    assert {one.partition(".")[0] for one in without} <= parts
 
 
 def test_the_title_is_the_owners(ledger, make_client):

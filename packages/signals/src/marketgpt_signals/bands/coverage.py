@@ -47,7 +47,7 @@ def coverage(
         lower: shape (N,): the bands it was to lie in, known before, in order of time.
         upper: shape (N,), likewise.
         mean_block: Expected block of the bootstrap: bands whose horizons overlap depend on each other.
-        num_resamples: Resamples.
+        num_resamples: Resamples; 0 for no interval.
         seed: Seed.
     """
     known = ~(np.isnan(values) | np.isnan(lower) | np.isnan(upper))
@@ -57,7 +57,7 @@ def coverage(
     inside = ((x >= low) & (x <= high)).astype(np.float64)
     block = max(1.0, mean_block, len(x) ** (1 / 3))
     interval = None
-    if len(x) >= FEWEST_BLOCKS * block:
+    if num_resamples and len(x) >= FEWEST_BLOCKS * block:
         interval = bootstrap_interval(
             inside,
             lambda sample: float(sample.mean()),

@@ -1,20 +1,14 @@
-"""What the API takes and gives."""
+"""Signals and what came of them."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import datetime
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from marketgpt_core.errors import DataError
 from marketgpt_core.interval import Interval
 from marketgpt_core.signal import Outcome, Side, Signal
-from marketgpt_core.symbols import check_symbol
-from marketgpt_signals.api.cursor import read_cursor
-from marketgpt_signals.queries import SignalFilter
 from marketgpt_signals.rows import BANDS
 
 _SIGNAL: JsonDict = {
@@ -51,76 +45,6 @@ _OUTCOME: JsonDict = {
     "inside_90": True,
     "resolved_at": "2026-12-08T22:00:00Z",
 }
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-def _symbol(text: str) -> str:
-    try:
-        return check_symbol(text)
-    except DataError as error:
-        raise ValueError(str(error)) from None
-
-
-def _iso_text(text: object) -> object:
-    # pydantic would take "2016" for seconds since 1970, and answer a question nobody asked.
-    if isinstance(text, str) and not _DATE.match(text):
-        raise ValueError("write a date or time in ISO form: 2026-11-20 or 2026-11-20T15:30:00Z")
-    return text
-
-
-def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the moment is out of range") from None
-
-
-def _cursor(text: str) -> str:
-    read_cursor(text)
-    return text
-
-
-Symbol = Annotated[str, AfterValidator(_symbol), Field(max_length=32, examples=["AAPL", "BTC-USD"])]
-Moment = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc)]
-
-
-class _Query(BaseModel):
-    """Filters every list knows. A parameter that does not exist is an error, not ignored."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    symbol: Symbol | None = Field(None, description="only this symbol")
-    horizon: int | None = Field(None, ge=1, le=100_000, description="only this horizon, in bars")
-    side: Side | None = Field(None, description="only this side")
-    since: Moment | None = Field(None, description="only as_of at or after this; UTC unless it says else")
-    limit: int = Field(100, ge=1, le=1_000, description="at most so many")
-    cursor: Annotated[str, AfterValidator(_cursor)] | None = Field(
-        None, max_length=128, description="next_cursor of the page before"
-    )
-
-
-class OutcomeQuery(_Query):
-    """What ``/v1/outcomes`` can be asked."""
-
-    def wanted(self) -> SignalFilter:
-        """Return it as a filter."""
-        return SignalFilter(self.symbol, self.horizon, self.side, since=self.since)
-
-
-class SignalQuery(_Query):
-    """What ``/v1/signals`` can be asked."""
-
-    min_probability: float | None = Field(
-        None, ge=0, le=1, allow_inf_nan=False, description="of the side: P(up), or 1 - P(up) for SHORT"
-    )
-    latest: bool = Field(False, description="only the newest as_of of each symbol and horizon")
-
-    def wanted(self) -> SignalFilter:
-        """Return it as a filter."""
-        return SignalFilter(
-            self.symbol, self.horizon, self.side, self.min_probability, self.since, self.latest
-        )
 
 
 class BandsOut(BaseModel):
@@ -210,39 +134,3 @@ class ResolvedPage(BaseModel):
 
     items: list[ResolvedOut]
     next_cursor: str | None = Field(description="pass it as cursor for the next page; null: no more")
-
-
-class Counts(BaseModel):
-    """Rows in the ledger."""
-
-    signals: int
-    outcomes: int
-    events: int
-
-
-class Health(BaseModel):
-    """How the ledger is."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": "ok",
-                    "newest_as_of": "2026-11-20T00:00:00Z",
-                    "newest_created_at": "2026-11-20T21:30:00Z",
-                    "age_s": 3600.0,
-                    "schema_version": 3,
-                    "counts": {"signals": 42, "outcomes": 30, "events": 1},
-                    "version": "0.1.0",
-                }
-            ]
-        }
-    )
-
-    status: str = Field(description="ok, or empty while nothing was ever said", examples=["ok"])
-    newest_as_of: datetime | None
-    newest_created_at: datetime | None
-    age_s: float | None = Field(description="seconds since the newest signal was made")
-    schema_version: int
-    counts: Counts
-    version: str

@@ -1,0 +1,1 @@
+"""Backtests that run beside the server, one after the other."""
