@@ -282,32 +282,25 @@ def backtest(
     The ledger writes down every backtest: how many were tried is what its deflated Sharpe ratio is charged
     with. KEY=VALUE sets an option, for example cost.fee_bps=10 or seed=1.
     """
-    from dataclasses import replace
-
     from marketgpt_core.clock import SystemClock
     from marketgpt_core.config import apply_overrides, load_config
     from marketgpt_core.files import write_json
-    from marketgpt_signals.backtest import BacktestConfig, backtest_signals
-    from marketgpt_signals.backtest.market import fetch_benchmarks
+    from marketgpt_signals.backtest import BacktestConfig
     from marketgpt_signals.backtest.tables import print_backtest
-    from marketgpt_signals.candle_source import fetch_candles
     from marketgpt_signals.ledger import Ledger
-    from marketgpt_signals.trials import charge
+    from marketgpt_signals.trials import run_trial
 
     chosen, name = _chosen(location, horizon, strategy, model)
     values: dict[str, Any] = {"horizon_bars": chosen[0].horizon_bars}
     config = load_config(BacktestConfig, apply_overrides(values, options), where="KEY=VALUE")
-    symbols = sorted({signal.symbol for signal in chosen})
-    candles = fetch_candles(source, symbols, chosen[0].interval)
-    market, missing = fetch_benchmarks(source, candles, benchmarks)
-    result = backtest_signals(chosen, candles, config, market=market)
-    result = replace(result, notes=(*result.notes, *missing))
     others: list[BacktestRecord] = []
     for other in trials:
         with Ledger.open(other, must_exist=True) as opened:
             others += opened.backtests()
     with Ledger.open(location, must_exist=True) as ledger:
-        result = charge(result, ledger, candles, chosen, SystemClock().now(), others=others)
+        result, candles = run_trial(
+            chosen, ledger, source, config, SystemClock().now(), benchmarks=benchmarks, others=others
+        )
     summary = result.to_json(series=False)
     if out is not None:
         write_json(out, result.to_json())

@@ -11,8 +11,11 @@ from typing import Any
 from marketgpt_core.candles import Candles
 from marketgpt_core.signal import Signal
 from marketgpt_core.times import to_datetime
-from marketgpt_signals.backtest.result import BacktestResult
+from marketgpt_signals.backtest.market import fetch_benchmarks
+from marketgpt_signals.backtest.result import BacktestConfig, BacktestResult
+from marketgpt_signals.backtest.run import backtest_signals
 from marketgpt_signals.backtest.sharpe import deflated_sharpe
+from marketgpt_signals.candle_source import fetch_candles
 from marketgpt_signals.provenance import backtest_record
 from marketgpt_signals.records import BacktestRecord, Records
 
@@ -121,3 +124,34 @@ def charge(
     if charged.digest not in recorded_trials(known):
         ledger.record_backtest(backtest_record(charged.to_json(series=False), candles, traded, now))
     return charged
+
+
+def run_trial(
+    traded: Sequence[Signal],
+    ledger: Records,
+    source: str,
+    config: BacktestConfig,
+    now: datetime,
+    *,
+    benchmarks: Sequence[str] = (),
+    others: Iterable[BacktestRecord] = (),
+) -> tuple[BacktestResult, Candles]:
+    """Fetch candles, trade signals on them, hold them against their markets and charge the trial.
+
+    Args:
+        traded: Signals of a ledger, of one interval.
+        ledger: Theirs.
+        source: See :func:`marketgpt_signals.candle_source.fetch_candles`.
+        config: How to test.
+        now: Aware.
+        benchmarks: See :func:`marketgpt_signals.backtest.market.fetch_benchmarks`.
+        others: See :func:`charge`.
+
+    Returns:
+        (backtest, the candles it traded on).
+    """
+    candles = fetch_candles(source, sorted({signal.symbol for signal in traded}), traded[0].interval)
+    market, missing = fetch_benchmarks(source, candles, benchmarks)
+    result = backtest_signals(traded, candles, config, market=market)
+    result = replace(result, notes=(*result.notes, *missing))
+    return charge(result, ledger, candles, traded, now, others=others), candles

@@ -300,7 +300,7 @@ def test_a_backtest_over_the_api_is_the_one_of_the_command(
 
     app = create_app(sqlite_ledger, source=market)
     client = make_client(app)
-    body = {"horizon_bars": 5, "cost": {"fee_bps": 10.0}, "record": True}
+    body = {"horizon_bars": 5, "cost": {"fee_bps": 10.0}}
     accepted = client.post("/v1/backtests", json=body, headers={"Idempotency-Key": "k"})
     assert accepted.status_code == 202
     where = accepted.headers["location"]

@@ -15,10 +15,9 @@ from marketgpt_core.clock import SystemClock
 from marketgpt_core.errors import ConfigError, DataError, MarketGPTError
 from marketgpt_core.signal import Signal
 from marketgpt_signals.api.models import BacktestRequest
-from marketgpt_signals.backtest import BacktestConfig, backtest_signals
-from marketgpt_signals.candle_source import fetch_candles
+from marketgpt_signals.backtest import BacktestConfig
 from marketgpt_signals.ledger import Ledger
-from marketgpt_signals.provenance import backtest_record
+from marketgpt_signals.trials import run_trial
 
 MOST_BARS = 10_000
 _SERIES = ("time", "equity", "gross_equity", "benchmark", "turnover", "costs")
@@ -49,12 +48,9 @@ def run(location: str, source: str, request: BacktestRequest) -> dict[str, Any]:
         intervals = {signal.interval for signal in chosen}
         if len(intervals) > 1:
             raise ConfigError(f"the signals are of several intervals: {', '.join(sorted(intervals))}")
-        symbols = sorted({signal.symbol for signal in chosen})
-        candles = fetch_candles(source, symbols, chosen[0].interval)
-        whole = backtest_signals(chosen, candles, config).to_json()
-        by_bar = whole.pop("series")
-        if request.record:
-            ledger.record_backtest(backtest_record(whole, candles, chosen, SystemClock().now()))
+        result, _ = run_trial(chosen, ledger, source, config, SystemClock().now())
+    whole = result.to_json()
+    by_bar = whole.pop("series")
     return {"result": whole, "series": {name: list(by_bar[name])[-MOST_BARS:] for name in _SERIES}}
 
 

@@ -45,7 +45,10 @@ class JobStatus(StrEnum):
 
 
 class BacktestRequest(BaseModel):
-    """Which signals of the ledger to trade, and how; candles come from the server's source."""
+    """Which signals of the ledger to trade, and how; candles come from the server's source.
+
+    The ledger writes each down as a trial, as it does those of ``marketgpt backtest``.
+    """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_REQUEST]})
 
@@ -58,7 +61,6 @@ class BacktestRequest(BaseModel):
     cost: CostModel = Field(CostModel(), description="what trading costs")
     num_resamples: int = Field(1_000, ge=0, le=10_000, description="behind the intervals; 0 for none")
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    record: bool = Field(False, description="write it down among the ledger's backtests")
 
     @model_validator(mode="after")
     def _in_order(self) -> BacktestRequest:
