@@ -304,14 +304,11 @@ def backtest(
     summary = result.to_json(series=False)
     if out is not None:
         write_json(out, result.to_json())
-    if html is not None:
-        from marketgpt_signals.backtest.tearsheet import Tested, write_tearsheet
+    if html or quantstats:
+        from marketgpt_signals.backtest.tearsheet import Tested, write_pages
 
-        write_tearsheet(html, Tested(result, chosen, candles, source=source, ledger=name))
-    if quantstats is not None:
-        from marketgpt_signals.backtest.tearsheet.quantstats_page import write_quantstats
-
-        write_quantstats(quantstats, result, f"{chosen[0].strategy}, {chosen[0].horizon_bars} bars")
+        tested = Tested(result, chosen, candles, source=source, ledger=name)
+        write_pages(tested, html=html, quantstats=quantstats)
     if as_json:
         print_json(summary)
     else:

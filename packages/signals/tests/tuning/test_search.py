@@ -14,6 +14,7 @@ from marketgpt_core.clock import FixedClock
 from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.times import to_datetime64
 from marketgpt_signals.backtest import BacktestConfig, backtest_signals
+from marketgpt_signals.costs import CostModel
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.registry import strategies
 from marketgpt_signals.trials import deflated, recorded_trials
@@ -71,7 +72,7 @@ def test_what_comes_after_the_period_decides_nothing(small, ask, tmp_path, how, 
 
 
 def test_a_fold_is_the_backtest_of_its_signals_alone(small, ask):
-    question = ask(small, horizon_bars=5)
+    question = ask(small, horizon_bars=5, cost=CostModel(fee_bps=20))
     period, goal = question.period(), question.config.goal
     options = question.options({"long_threshold": 0.6})
     made = try_options("threshold", options, period, goal, where="test")
@@ -85,9 +86,8 @@ def test_a_fold_is_the_backtest_of_its_signals_alone(small, ask):
             and np.searchsorted(candles["AAA"].time, to_datetime64(signal.as_of)) + 6
             <= np.searchsorted(candles["AAA"].time, fold.end)
         ]
-        alone = backtest_signals(
-            inside, candles, BacktestConfig(horizon_bars=5, num_resamples=0, num_random=0)
-        )
+        config = BacktestConfig(horizon_bars=5, cost=goal.cost, num_resamples=0, num_random=0)
+        alone = backtest_signals(inside, candles, config)
         assert alone.net.sharpe == pytest.approx(result.value)
         assert alone.digest == result.digest
         assert alone.time[-1] <= fold.end

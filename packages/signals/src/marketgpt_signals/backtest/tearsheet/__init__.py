@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from marketgpt_signals.backtest.tearsheet.page import Tested, tearsheet, write_tearsheet
+from marketgpt_signals.backtest.tearsheet.page import Tested, tearsheet, write_pages, write_tearsheet
 
-__all__ = ["Tested", "tearsheet", "write_tearsheet"]
+__all__ = ["Tested", "tearsheet", "write_pages", "write_tearsheet"]

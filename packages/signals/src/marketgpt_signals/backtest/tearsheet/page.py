@@ -41,6 +41,17 @@ class Tested:
     ledger: str = ""
 
 
+def write_pages(tested: Tested, *, html: Path | None, quantstats: Path | None) -> None:
+    """Write the tearsheet, quantstats' page, or both; raises as those do."""
+    if html is not None:
+        write_tearsheet(html, tested)
+    if quantstats is not None:
+        from marketgpt_signals.backtest.tearsheet.quantstats_page import write_quantstats
+
+        strategies = ", ".join(_names(tested.signals, "strategy"))
+        write_quantstats(quantstats, tested.result, f"{strategies}, {tested.result.config.horizon_bars} bars")
+
+
 def write_tearsheet(path: Path, tested: Tested) -> Path:
     """Write a backtest's tearsheet: one HTML page that opens without a network.
 
