@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from marketgpt_signals import schema
 from marketgpt_signals.errors import LedgerError
@@ -22,6 +23,8 @@ _PAUSE_S = 0.02
 _WRITES = "marketgpt_writes"
 # Of what is read often: a page of a large ledger is sought by indexes of hundreds of megabytes.
 _CACHE_KIB = 65_536
+# Each with a cache.
+_KEPT_CONNECTIONS = 4
 _POSTGRESQL = ("postgresql", "postgres")
 # The lock that writers of one PostgreSQL database queue for; any fixed number of 64 bits will do.
 _WRITE_LOCK = 0x6D61726B6574
@@ -257,10 +260,37 @@ def _sqlite_engine(path: Path) -> Engine:
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
-    # A connection a transaction: opening a file is cheap, and nothing is shared across fork or threads.
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    # Opening a file costs more than a page of it: its tables, indexes and triggers are parsed each time.
+    engine = create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=_KEPT_CONNECTIONS,
+        max_overflow=-1,
+        pool_use_lifo=True,
+    )
     event.listen(engine, "begin", _begin)
+
+    def opened(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["of"] = _now(path)
+
+    def taken(_: object, record: ConnectionPoolEntry, __: object) -> None:
+        # Of another process, or of a file that is no longer this one: opened anew, which may be refused.
+        if record.info["of"] != _now(path):
+            raise DisconnectionError
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "checkout", taken)
     return engine
+
+
+def _now(path: Path) -> tuple[int, int, int, int] | None:
+    """Return what tells one file and process from another; None for no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return os.getpid(), found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _begin(connection: Connection) -> None:
