@@ -25,6 +25,7 @@ _WRITES = "marketgpt_writes"
 _CACHE_KIB = 65_536
 # Each with a cache.
 _KEPT_CONNECTIONS = 4
+_MAGIC = b"SQLite format 3\0"
 _POSTGRESQL = ("postgresql", "postgres")
 # The lock that writers of one PostgreSQL database queue for; any fixed number of 64 bits will do.
 _WRITE_LOCK = 0x6D61726B6574
@@ -255,6 +256,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 def _sqlite_engine(path: Path) -> Engine:
     def connect() -> sqlite3.Connection:
         # mode=rw: a ledger that was deleted is an error, not a new and empty one.
+        _refuse_rubbish(path)
         connection = _connect(path, "rw")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -277,11 +279,23 @@ def _sqlite_engine(path: Path) -> Engine:
     def taken(_: object, record: ConnectionPoolEntry, __: object) -> None:
         # Of another process, or of a file that is no longer this one: opened anew, which may be refused.
         if record.info["of"] != _now(path):
+            _refuse_rubbish(path)
             raise DisconnectionError
 
     event.listen(engine, "connect", opened)
     event.listen(engine, "checkout", taken)
     return engine
+
+
+def _refuse_rubbish(path: Path) -> None:
+    """Refuse a file that is no database, before the log beside it is written back over the evidence."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except OSError:
+        return  # SQLite says it better
+    if head not in {b"", _MAGIC}:
+        raise sqlite3.DatabaseError("file is not a database")
 
 
 def _now(path: Path) -> tuple[int, int, int, int] | None:
