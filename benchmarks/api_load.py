@@ -62,16 +62,26 @@ class Load:
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _connection(self) -> None:
+        """Ask what is due, over one connection; what goes wrong counts as status 0, and it connects anew."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         while True:
             due, path = await self._due.get()
-            writer.write(f"GET {path} HTTP/1.1\r\n{self._head}\r\n".encode())
-            first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
-            headers = dict(line.split(": ", 1) for line in rest if line)
-            await reader.readexactly(int(headers["content-length"]))
+            status = 0
+            try:
+                status = await self._ask(reader, writer, path)
+            except (OSError, asyncio.IncompleteReadError):
+                writer.close()
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             self.taken_s[path].append(time.perf_counter() - due)
-            self.statuses[int(first.split()[1])] += 1
+            self.statuses[status] += 1
             self._due.task_done()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> int:
+        writer.write(f"GET {path} HTTP/1.1\r\n{self._head}\r\n".encode())
+        first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in rest if line)
+        await reader.readexactly(int(headers["content-length"]))
+        return int(first.split()[1])
 
 
 def quantiles(taken_s: list[float]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -93,5 +94,8 @@ def serve(
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
         server = uvicorn.Server(config)
         with listen(host, port) as listener, suppress(KeyboardInterrupt):
+            # What is there by now stays: the collector, which halts every request, need not go through it.
+            gc.collect()
+            gc.freeze()
             on_start()
             server.run(sockets=[listener])

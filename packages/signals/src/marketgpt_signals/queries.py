@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, and_, func, literal_column, or_, select, text
@@ -117,6 +118,7 @@ def of_the_newest(
     return where(query, replace(wanted, latest=False), of_market).where(signals.c.as_of == newest)
 
 
+@lru_cache(maxsize=256)  # stating it takes longer than the database takes to answer it
 def _latest(symbol: str | None) -> Select[Any]:
     """Return the numbers of each series' newest signals, whatever else is asked of them.
 

@@ -103,7 +103,7 @@ def test_a_backtest_is_asked_for_and_waited_for(client):
     assert client.submit_backtest(request, idempotency_key="nightly").id == job.id
     done = client.wait(job.id, series=True)
     assert done.status is JobStatus.DONE, done.reason
-    assert done.request == request
+    assert BacktestRequest.model_validate(done.request) == request
     assert len(done.series["equity"]) == done.result["num_bars"]
     assert job.id in {one.id for one in client.backtests(limit=1)}
     with pytest.raises(ConflictError, match="409: the job is done already"):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -17,6 +18,8 @@ from marketgpt_signals.api.routes import ROUTERS
 from marketgpt_signals.api.serving import Serving
 from marketgpt_signals.ledger import Ledger
 
+# More of them only wait for each other: what a request takes is Python, and of that one runs at a time.
+_THREADS = 4
 _ABOUT = """\
 Signals are statements about one symbol, at one time, for one horizon; they never change. An abstention
 (`FLAT`) is a statement too. Lists come newest first and in pages: pass `next_cursor` as `cursor`. Errors are
@@ -48,6 +51,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         serving.runner.start()
         try:
             yield

@@ -94,7 +94,9 @@ class JobOut(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     reason: str | None = Field(description="why it failed or was interrupted, in one line")
-    request: BacktestRequest
+    request: dict[str, Any] = Field(
+        description="as it was asked for, defaults included", examples=[_JOB["request"]]
+    )
     result: dict[str, Any] | None = Field(
         description="what marketgpt backtest --json prints; null until done", examples=[_JOB["result"]]
     )
