@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -124,6 +126,60 @@ def test_a_ledger_that_turns_to_rubbish_is_an_error(sqlite_ledger, make_signal):
     Path(sqlite_ledger.name).write_bytes(b"rubbish" * 1_000)
     with pytest.raises(LedgerError, match="file is not a database"):
         sqlite_ledger.signals()
+
+
+@pytest.fixture
+def kept(tmp_path):
+    with Ledger.open(tmp_path / "kept.db", keep_connections=True) as ledger:
+        yield ledger
+
+
+@pytest.mark.parametrize("harm", ["deleted", "replaced"])
+def test_kept_connections_notice_another_file(kept, make_signal, harm):
+    kept.append([make_signal()])
+    file = Path(kept.name)
+    if harm == "replaced":
+        other = file.with_suffix(".other")
+        other.write_bytes(b"rubbish")
+        other.replace(file)
+    else:
+        file.unlink()
+    for _ in range(2):
+        with pytest.raises(LedgerError, match=r"deleted or replaced while it was open|unable to open"):
+            kept.signals()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_opens_its_own_and_closes_none_of_its_parents(kept, make_signal):
+    kept.append([make_signal()])
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            kept.append([make_signal(symbol="CCC")])
+            status = 0 if len(kept.signals()) == 2 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(kept.signals()) == 2
+    kept.append([make_signal(symbol="DDD")])
+    with closing(sqlite3.connect(kept.name)) as other:
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_kept_connections_keep_their_locks_while_others_come_and_go(kept, make_signal):
+    """Without its locks the last process to leave would throw the log away, and what is in it."""
+    code = (
+        "import sys, datetime; from marketgpt_signals import Ledger\n"
+        "with Ledger.open(sys.argv[1]) as ledger:\n"
+        "    ledger.record_event('seen', {}, datetime.datetime.now(datetime.UTC))\n"
+    )
+    for number in range(3):
+        kept.append([make_signal(horizon_bars=number + 1)])
+        subprocess.run([sys.executable, "-c", code, kept.name], check=True)
+        assert len(kept.signals()) == number + 1
+        assert len(kept.events()) == number + 1
 
 
 def test_a_lock_that_does_not_end_is_one_line(sqlite_ledger, make_signal, monkeypatch):

@@ -88,7 +88,7 @@ def serve(
     """
     import uvicorn
 
-    with Ledger.open(ledger_path, must_exist=True) as ledger:
+    with Ledger.open(ledger_path, must_exist=True, keep_connections=True) as ledger:
         app = create_application(ledger, candles_of(source), source=source, forecasts=forecasts)
         # A client that takes nothing any more must not keep a server from stopping.
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)

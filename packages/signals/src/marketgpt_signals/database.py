@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from marketgpt_signals import schema
 from marketgpt_signals.errors import LedgerError
@@ -24,8 +25,8 @@ _WRITES = "marketgpt_writes"
 # Of what is read often: a page of a large ledger is sought by indexes of hundreds of megabytes.
 _CACHE_KIB = 65_536
 # Each with a cache.
-_KEPT_CONNECTIONS = 4
-_MAGIC = b"SQLite format 3\0"
+_KEPT = 4
+_PARENTS: list[Pool] = []
 _POSTGRESQL = ("postgresql", "postgres")
 # The lock that writers of one PostgreSQL database queue for; any fixed number of 64 bits will do.
 _WRITE_LOCK = 0x6D61726B6574
@@ -46,13 +47,17 @@ class Database:
         self.path = path
 
     @classmethod
-    def open(cls, location: str | Path, *, must_exist: bool = False) -> Database:
+    def open(
+        cls, location: str | Path, *, must_exist: bool = False, keep_connections: bool = False
+    ) -> Database:
         """Open a SQLite file or an SQLAlchemy URL, creating the tables where there are none.
+
+        ``keep_connections``: see :meth:`marketgpt_signals.ledger.Ledger.open`.
 
         Raises:
             LedgerError: when it cannot be opened, is something else, or is at another revision.
         """
-        database = cls.connect(location, must_exist=must_exist)
+        database = cls.connect(location, must_exist=must_exist, keep_connections=keep_connections)
         try:
             database.prepare(must_exist=must_exist)
         except BaseException:
@@ -61,7 +66,9 @@ class Database:
         return database
 
     @classmethod
-    def connect(cls, location: str | Path, *, must_exist: bool = False) -> Database:
+    def connect(
+        cls, location: str | Path, *, must_exist: bool = False, keep_connections: bool = False
+    ) -> Database:
         """Open it whatever is in it: for :mod:`marketgpt_signals.migrations`.
 
         Raises:
@@ -71,7 +78,7 @@ class Database:
         if isinstance(place, URL):
             return cls(_server_engine(place, name), name)
         _touch(place, must_exist=must_exist)
-        return cls(_sqlite_engine(place), name, place)
+        return cls(_sqlite_engine(place, keep_connections=keep_connections), name, place)
 
     @property
     def location(self) -> str:
@@ -253,58 +260,66 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             return
 
 
-def _sqlite_engine(path: Path) -> Engine:
+def _sqlite_engine(path: Path, *, keep_connections: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         # mode=rw: a ledger that was deleted is an error, not a new and empty one.
-        _refuse_rubbish(path)
         connection = _connect(path, "rw")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
-    # Opening a file costs more than a page of it: its tables, indexes and triggers are parsed each time.
-    engine = create_engine(
-        "sqlite://",
-        creator=connect,
-        poolclass=QueuePool,
-        pool_size=_KEPT_CONNECTIONS,
-        max_overflow=-1,
-        pool_use_lifo=True,
-    )
+    if keep_connections:
+        engine = create_engine(
+            "sqlite://", creator=connect, poolclass=QueuePool, pool_size=_KEPT, max_overflow=-1
+        )
+        _refuse_another_file(engine, path)
+        _keep_out_of_children(engine)
+    else:
+        # A connection a transaction: nothing is shared across fork or threads.
+        engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
     event.listen(engine, "begin", _begin)
-
-    def opened(_: object, record: ConnectionPoolEntry) -> None:
-        record.info["of"] = _now(path)
-
-    def taken(_: object, record: ConnectionPoolEntry, __: object) -> None:
-        # Of another process, or of a file that is no longer this one: opened anew, which may be refused.
-        if record.info["of"] != _now(path):
-            _refuse_rubbish(path)
-            raise DisconnectionError
-
-    event.listen(engine, "connect", opened)
-    event.listen(engine, "checkout", taken)
     return engine
 
 
-def _refuse_rubbish(path: Path) -> None:
-    """Refuse a file that is no database, before the log beside it is written back over the evidence."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except OSError:
-        return  # SQLite says it better
-    if head not in {b"", _MAGIC}:
-        raise sqlite3.DatabaseError("file is not a database")
+def _refuse_another_file(engine: Engine, path: Path) -> None:
+    """Refuse to go on when the file is deleted or another is put in its place.
+
+    The log of the first is still there, and would be written into the second if that were opened.
+    """
+    first = _identity(path)
+
+    def taken(*_: object) -> None:
+        if _identity(path) != first:
+            raise sqlite3.OperationalError("the file was deleted or replaced while it was open")
+
+    event.listen(engine, "checkout", taken)
 
 
-def _now(path: Path) -> tuple[int, int, int, int] | None:
-    """Return what tells one file and process from another; None for no file."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells one file from another of the same name; None for no file.
+
+    Never open the file for that: to close it again gives up the locks this process holds on it, and another
+    process, which then believes to be the last one, throws the log away under our feet.
+    """
     try:
         found = path.stat()
     except OSError:
         return None
-    return os.getpid(), found.st_ino, found.st_mtime_ns, found.st_size
+    return found.st_dev, found.st_ino
+
+
+def _keep_out_of_children(engine: Engine) -> None:
+    """Let a forked child open its own: SQLite forbids it to use its parent's, or to close them."""
+    kept = weakref.ref(engine)
+
+    def forget() -> None:
+        mine = kept()
+        if mine is not None:
+            _PARENTS.append(mine.pool)
+            mine.dispose(close=False)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
 
 
 def _begin(connection: Connection) -> None:

@@ -62,17 +62,21 @@ class Ledger(Following):
     """
 
     @classmethod
-    def open(cls, location: str | Path, *, must_exist: bool = False) -> Ledger:
+    def open(
+        cls, location: str | Path, *, must_exist: bool = False, keep_connections: bool = False
+    ) -> Ledger:
         """Open a ledger, or make an empty one.
 
         Args:
             location: Path of a SQLite file, or an SQLAlchemy URL.
             must_exist: Refuse to make one: for readers, who would otherwise look at nothing.
+            keep_connections: Keep those to a SQLite file open, for servers: to open it takes longer than to
+                read a page of it. The file must stay where it is meanwhile. Those to PostgreSQL always are.
 
         Raises:
             LedgerError: when it cannot be opened or written, is no ledger, or is at another revision.
         """
-        return cls(Database.open(location, must_exist=must_exist))
+        return cls(Database.open(location, must_exist=must_exist, keep_connections=keep_connections))
 
     @property
     def name(self) -> str:
