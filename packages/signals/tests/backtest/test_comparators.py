@@ -129,6 +129,8 @@ def test_ties_count_half_and_none_is_drawn_when_none_is_wanted():
     random, _ = random_signals(plan, COST, num_draws=10, seed=0)
     assert random.share_below(total_return(plan)) == 0.5  # LONG at other times is LONG
     assert random_signals(plan, COST, num_draws=0, seed=0) is None
-    told = random.to_json(0.0)
+    told = random.to_json(0.0, float(random.sharpe[0]))
+    assert told["share_below_sharpe"] == 0.5
+    assert random.to_json(0.0, None)["share_below_sharpe"] is None
     assert told["num_draws"] == 10
     assert told["mean_total_return"] == pytest.approx(random.total_return.mean())

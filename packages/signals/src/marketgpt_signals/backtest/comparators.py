@@ -37,11 +37,18 @@ class Draws:
 
     def share_below(self, total_return: float) -> float:
         """Return the share of draws that earned less; ties count half."""
-        below = (self.total_return < total_return).mean() + (self.total_return <= total_return).mean()
-        return float(below) / 2
+        return _share_below(self.total_return, total_return)
 
-    def to_json(self, total_return: float) -> dict[str, Any]:
-        """Return what they came to, beside a strategy's total return."""
+    def share_below_sharpe(self, sharpe: float | None) -> float | None:
+        """Return the share of draws with a smaller Sharpe ratio, which sizes show in that returns do not.
+
+        None where there is nothing to compare.
+        """
+        known = self.sharpe[np.isfinite(self.sharpe)]
+        return None if sharpe is None or not len(known) else _share_below(known, sharpe)
+
+    def to_json(self, total_return: float, sharpe: float | None) -> dict[str, Any]:
+        """Return what they came to, beside a strategy's total return and Sharpe ratio."""
         low, median, high = np.quantile(self.total_return, _QUANTILES).tolist()
         known = self.sharpe[np.isfinite(self.sharpe)]
         return {
@@ -52,7 +59,12 @@ class Draws:
             "median_sharpe": float(np.median(known)) if len(known) else None,
             "turnover_per_year": float(self.turnover.mean()),
             "share_below": self.share_below(total_return),
+            "share_below_sharpe": self.share_below_sharpe(sharpe),
         }
+
+
+def _share_below(values: NDArray[np.float64], mine: float) -> float:
+    return float((values < mine).mean() + (values <= mine).mean()) / 2
 
 
 def always_long(cohorts: Cohorts) -> NDArray[np.float64]:

@@ -192,5 +192,5 @@ class BacktestResult:
         told: dict[str, Any] = {"always_long": asdict(self.comparators.always_long)}
         for name in ("random", "permuted"):
             draws: Draws | None = getattr(self.comparators, name)
-            told[name] = None if draws is None else draws.to_json(self.net.total_return)
+            told[name] = None if draws is None else draws.to_json(self.net.total_return, self.net.sharpe)
         return told

@@ -65,7 +65,9 @@ def _print_trades(trades: Told) -> None:
 
 def _print_comparators(summary: Told) -> None:
     told = summary["comparators"]
-    rows = [("without knowledge", "mean net", "5% to 95%", "mean gross", "turnover", "net beats")]
+    rows = [
+        ("without knowledge", "mean net", "5% to 95%", "mean gross", "turnover", "net beats", "by Sharpe")
+    ]
     for name in ("random", "permuted"):
         draws = told[name]
         if draws is not None:
@@ -78,6 +80,7 @@ def _print_comparators(summary: Told) -> None:
                     _percent(draws["mean_gross_return"]),
                     _number(draws["turnover_per_year"]),
                     _percent(draws["share_below"]),
+                    _percent(draws["share_below_sharpe"]),
                 )
             )
     if len(rows) > 1:

@@ -104,6 +104,7 @@ def test_those_without_knowledge_stand_beside_it(page, tested):
     row = drawn[f"each symbol for itself, {len(told.random.total_return)} draws"]
     assert row[1] == f"{np.median(told.random.total_return):.1%}"
     assert row[3] == f"{told.random.share_below(net.total_return):.1%}"
+    assert row[4] == f"{told.random.share_below_sharpe(net.sharpe):.1%}"
 
 
 def test_chance_is_charged_with_what_else_was_tried(tested):

@@ -88,7 +88,7 @@ def without_knowledge(result: BacktestResult) -> str:
     rows = []
     for name, one in drawn.items():
         if one is not None:
-            summary = one.to_json(result.net.total_return)
+            summary = one.to_json(result.net.total_return, result.net.sharpe)
             low, median, high = summary["total_return_5_50_95"]
             rows.append(
                 (
@@ -96,11 +96,12 @@ def without_knowledge(result: BacktestResult) -> str:
                     percent(median),
                     f"{percent(low)} to {percent(high)}",
                     percent(summary["share_below"]),
+                    percent(summary["share_below_sharpe"]),
                 )
             )
     if not rows:
         return "<p class='muted'>No random signals were drawn.</p>"
-    return html_table(("sides at other times", "median net", "5% to 95%", "net beats"), rows)
+    return html_table(("sides at other times", "median net", "5% to 95%", "net beats", "by Sharpe"), rows)
 
 
 def _with_interval(told: Any, name: str, show: Callable[[float | None], str]) -> str:  # noqa: ANN401 - any with intervals
