@@ -23,6 +23,7 @@ from marketgpt_signals.backtest import BacktestConfig, BacktestResult, backtest_
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.provenance import run_record, running_code
 from marketgpt_signals.resolve import resolve
+from marketgpt_signals.trials import charge
 from marketgpt_training.config import TrainConfig, preset
 from marketgpt_training.evaluation.evaluate import Evaluation
 from marketgpt_training.evaluation.of_run import evaluate_candles, record_results
@@ -112,7 +113,7 @@ def run_demo(
         ledger.record_run(run_record(run.path, (forecasts, newest), clock.now()))
         resolve(ledger, candles, clock=clock)
         on_stage("backtest against buy and hold")
-        result = _backtest(signals, candles, config)
+        result = _backtest(signals, candles, config, ledger, clock)
         on_stage("look for deterioration")
         report = check(ledger, registry("drift-detector").create("adwin"), clock=clock)
         alert_on(report, {"log": registry("alert-channel").create("log", {"path": str(workspace.alerts)})})
@@ -157,10 +158,16 @@ def _write_signals(ledger: Ledger, forecasts: tuple[Forecast, ...], clock: Clock
     return list(by_id.values())
 
 
-def _backtest(signals: list[Signal], candles: Candles, config: TrainConfig) -> BacktestResult:
-    return backtest_signals(
-        signals, candles, BacktestConfig(horizon_bars=TRADED_HORIZON_BARS, seed=config.seed)
+def _backtest(
+    signals: list[Signal], candles: Candles, config: TrainConfig, ledger: Ledger, clock: Clock
+) -> BacktestResult:
+    """Trade the signals while all their symbols have candles, so that nothing is held unsold beyond them."""
+    end = min(candles[symbol].time[-1] for symbol in {signal.symbol for signal in signals})
+    traded = candles.until(end)
+    result = backtest_signals(
+        signals, traded, BacktestConfig(horizon_bars=TRADED_HORIZON_BARS, seed=config.seed)
     )
+    return charge(result, ledger, traded, signals, clock.now())
 
 
 def summary(made: DemoResult) -> dict[str, Any]:
