@@ -107,8 +107,8 @@ def serve(
     with Ledger.open(ledger_path, must_exist=True) as ledger:
         if require_key and not KeyStore(ledger.database).active(SystemClock().now()):
             raise ConfigError(
-                f"beyond loopback and with --require-key every request needs an API key, and {ledger.name} has "
-                f"none that is valid: marketgpt keys create NAME --ledger {ledger.name}"
+                f"beyond loopback and with --require-key every request needs an API key, and {ledger.name} "
+                f"has none that is valid: marketgpt keys create NAME --ledger {ledger.name}"
             )
         app = create_application(
             ledger,

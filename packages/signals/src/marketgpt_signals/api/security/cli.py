@@ -41,7 +41,7 @@ def keys() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice([*Scope]),
+    type=click.Choice([str(one) for one in Scope]),
     help="What it may do; repeat it. Default: read.",
 )
 @click.option("--expires", metavar="AGE", help="Refuse it from then on: 12h, 90d, 52w. Default: never.")

@@ -13,8 +13,8 @@ from marketgpt_signals.api.security.ring import KeyRing
 from marketgpt_signals.api.security.store import KeyStore
 from marketgpt_signals.database import Database
 
-# Of fastapi-offline: the scripts and styles of /docs.
-_ASSETS = "/static-offline-docs/"
+# Of fastapi-offline, which does not say where it puts them: the page, and its scripts and styles.
+_DOCUMENTS = frozenset({"/docs", "/static-offline-docs/"})
 
 
 def secure(
@@ -31,12 +31,12 @@ def secure(
         require_key: Whether this machine's own users need a key, too.
         limits: What one client may ask.
     """
-    documents = (app.docs_url, app.openapi_url, app.swagger_ui_oauth2_redirect_url)
+    described_at = {app.openapi_url} if app.openapi_url else set()
     app.add_middleware(
         Gate,
         ring=KeyRing(KeyStore(database).active, clock),
         limits=limits or Limits(),
         require_key=require_key,
-        open_paths=frozenset({LIVE, _ASSETS, *(path for path in documents if path)}),
+        open_paths=_DOCUMENTS | described_at | {LIVE},
     )
     describe(app, require_key=require_key)
