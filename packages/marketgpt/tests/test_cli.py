@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -32,16 +33,38 @@ def empty_ledger(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com", "127.0.0.1.example.com", ""])
-def test_serve_listens_on_loopback_only(run, tmp_path, host):
-    code, out, err = run("serve", str(tmp_path), "--host", host)
-    assert (code, out) == (2, "")
-    assert (
-        err
-        == f"error: --host {host} is not a loopback address; allowed: 127.0.0.1, ::1, localhost\n".replace(
-            "  ", " "
-        )
+BEYOND = [
+    (f"--host={host}",)
+    for host in ("0.0.0.0", "192.168.1.4", "::", "example.com", "127.0.0.1.example.com", "")
+]
+
+
+@pytest.mark.parametrize("options", [*BEYOND, ("--require-key",)], ids=str)
+def test_serve_wants_a_valid_key_before_it_listens_where_one_is_needed(
+    run, empty_ledger, options, monkeypatch
+):
+    from marketgpt_signals.api.security.keys import Scope
+    from marketgpt_signals.api.security.store import KeyStore
+    from marketgpt_signals.ledger import Ledger
+
+    monkeypatch.setattr("marketgpt.serve.listen", lambda host, port: pytest.fail("it listens"))
+    path, now = empty_ledger / "ledger.db", datetime.now(UTC)
+    refusal = (
+        f"error: beyond loopback and with --require-key every request needs an API key, and {path} has none "
+        f"that is valid: marketgpt keys create NAME --ledger {path}\n"
     )
+    assert run("serve", str(empty_ledger), *options) == (2, "", refusal)
+    with Ledger.open(path) as ledger:
+        store = KeyStore(ledger.database)
+        store.revoke(store.create("a", [Scope.READ], now)[0].id, now)
+        store.create("b", [Scope.READ], now - timedelta(days=2), now - timedelta(days=1))
+    assert run("serve", str(empty_ledger), *options) == (2, "", refusal)
+
+
+def test_a_rate_limit_that_is_none_is_told(run, empty_ledger):
+    code, out, err = run("serve", str(empty_ledger), "--rate-limit", "fast")
+    assert (code, out) == (2, "")
+    assert err == "error: rate 'fast': write a number and a unit, as 6000/minute or 50/second\n"
 
 
 def test_serve_without_a_ledger_says_where_it_looked(run, tmp_path):

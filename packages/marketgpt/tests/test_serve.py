@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -15,6 +19,8 @@ from marketgpt_core.plugins import registry
 from marketgpt_core.testing import make_candles, make_forecast
 from marketgpt_core.times import to_datetime
 from marketgpt_data_sources.writing import write_parquet
+from marketgpt_signals.api.security.keys import Scope
+from marketgpt_signals.api.security.store import KeyStore
 from marketgpt_signals.ledger import Ledger
 
 # NiceGUI looks at every object of the process; one of torch's answers with a warning.
@@ -109,3 +115,47 @@ def test_candles_of_gives_a_known_symbol_once_and_none_for_an_unknown_one(source
 def test_a_source_that_cannot_be_opened_says_so_at_once(text):
     with pytest.raises(MarketGPTError):
         candles_of(text)
+
+
+def test_where_a_key_is_needed_there_is_no_dashboard(tmp_path, source):
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        app = create_application(ledger, candles_of(source), require_key=True)
+        asked = ask(app, ("GET", "/dashboard"), ("GET", "/v1/signals"), ("GET", "/v1/health/live"))
+    assert [answer.status_code for answer in asked] == [401, 401, 200]
+    assert not [route for route in app.routes if "dashboard" in getattr(route, "path", "")]
+
+
+@pytest.mark.slow
+def test_beyond_loopback_a_key_opens_and_nothing_else_does(tmp_path, source):
+    """The command, listening everywhere, asked from this machine: also here a key is needed."""
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        _, key = KeyStore(ledger.database).create("a", [Scope.READ], datetime.now(UTC))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [
+        sys.executable, "-c", "from marketgpt_core.cli import main; main()", "serve", str(tmp_path),
+        "--source", source, "--host", "0.0.0.0", "--port", str(port),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("no dashboard, as it knows no keys   API http://0.0.0.0:"), (
+            process.stderr.read()
+        )
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            while True:
+                try:
+                    client.get("/v1/health/live").raise_for_status()
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.05)
+            assert client.get("/v1/signals").status_code == 401
+            assert client.get("/metrics").status_code == 401
+            assert client.get("/dashboard").status_code == 401
+            assert client.get("/v1/signals", headers=headers).status_code == 200
+            assert client.get("/metrics", headers=headers).status_code == 403
+            assert client.get("/dashboard", headers=headers).status_code == 404
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

@@ -11,7 +11,6 @@ import click
 
 from marketgpt.workspace import DEFAULT_FOLDER, Workspace
 from marketgpt_core.cli.options import json_option, print_json, progress_console
-from marketgpt_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from marketgpt.demo import DemoResult
@@ -86,23 +85,41 @@ def _print_table(made: DemoResult, took_s: float) -> None:
 @click.argument("folder", type=click.Path(path_type=Path), default=DEFAULT_FOLDER)
 @click.option("--ledger", help="Ledger to serve: a file or a database URL. Default: FOLDER/ledger.db.")
 @click.option("--source", help="Candles to draw: name or name:location. Default: parquet:FOLDER/candles.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
-def serve(*, folder: Path, ledger: str | None, source: str | None, host: str, port: int) -> None:
+@click.option(
+    "--require-key", is_flag=True, help="Want an API key also on this machine: marketgpt keys create."
+)
+@click.option("--rate-limit", default="6000/minute", show_default=True, help="Of requests of one client.")
+def serve(
+    *,
+    folder: Path,
+    ledger: str | None,
+    source: str | None,
+    host: str,
+    port: int,
+    require_key: bool,
+    rate_limit: str,
+) -> None:
     """Serve the REST API (/v1, /docs) and the dashboard (/dashboard) over a ledger.
 
-    FOLDER is what `marketgpt demo` wrote.
+    FOLDER is what `marketgpt demo` wrote. Beyond loopback every request needs an API key, so that one must
+    exist, and there is no dashboard: it knows no keys.
     """
-    _refuse_beyond_loopback(host)
     from marketgpt.serve import serve as run_server
 
     workspace = Workspace(folder)
     shown = f"[{host}]" if ":" in host else host
 
+    require_key = require_key or not _is_loopback(host)
+
     def on_start() -> None:
-        click.echo(
-            f"dashboard http://{shown}:{port}/dashboard   API http://{shown}:{port}/docs   (Ctrl-C stops)"
+        dashboard = (
+            "no dashboard, as it knows no keys"
+            if require_key
+            else f"dashboard http://{shown}:{port}/dashboard"
         )
+        click.echo(f"{dashboard}   API http://{shown}:{port}/docs   (Ctrl-C stops)")
 
     candles = source or f"parquet:{workspace.candles}"
     run_server(
@@ -111,15 +128,14 @@ def serve(*, folder: Path, ledger: str | None, source: str | None, host: str, po
         forecasts=workspace.forecasts,
         host=host,
         port=port,
+        require_key=require_key,
+        rate_limit=rate_limit,
         on_start=on_start,
     )
 
 
-def _refuse_beyond_loopback(host: str) -> None:
+def _is_loopback(host: str) -> bool:
     try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
-        # There are no API keys yet: whoever reaches the port could read every signal.
-        raise ConfigError(f"--host {host} is not a loopback address; allowed: 127.0.0.1, ::1, localhost")
+        return False

@@ -1,4 +1,4 @@
-"""REST API and dashboard in one process."""
+"""REST API and, where nobody needs a key, the dashboard in one process."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from marketgpt_core.candles import CandleSeries
-from marketgpt_core.clock import Clock
-from marketgpt_core.errors import DataError
+from marketgpt_core.clock import Clock, SystemClock
+from marketgpt_core.errors import ConfigError, DataError
 from marketgpt_core.web.listening import listen
 from marketgpt_data_sources import open_source
 from marketgpt_monitoring.dashboard import mount_dashboard
-from marketgpt_signals.api import create_app
+from marketgpt_signals.api import Limits, create_app
+from marketgpt_signals.api.security.store import KeyStore
 from marketgpt_signals.ledger import Ledger
 
 _GRACE_S = 10
@@ -29,8 +30,12 @@ def create_application(
     source: str | None = None,
     forecasts: Path | None = None,
     clock: Clock | None = None,
+    require_key: bool = False,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """Return the REST API with the dashboard mounted under ``/dashboard``.
+
+    Where a key is needed there is no dashboard: it knows none, and would show the ledger to all.
 
     Args:
         ledger: The ledger.
@@ -38,9 +43,14 @@ def create_application(
         source: Candles for the API's bands and backtests.
         forecasts: Parquet file of forecasts for the API.
         clock: Tells the time.
+        require_key: Whether every request needs an API key.
+        limits: What one client may ask.
     """
-    app = create_app(ledger, source=source, forecasts=forecasts, clock=clock)
-    mount_dashboard(app, reader=ledger, candles=candles, clock=clock)
+    app = create_app(
+        ledger, source=source, forecasts=forecasts, clock=clock, require_key=require_key, limits=limits
+    )
+    if not require_key:
+        mount_dashboard(app, reader=ledger, candles=candles, clock=clock)
     return app
 
 
@@ -71,6 +81,8 @@ def serve(
     forecasts: Path | None = None,
     host: str,
     port: int,
+    require_key: bool = False,
+    rate_limit: str = "6000/minute",
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until interrupted.
@@ -81,15 +93,31 @@ def serve(
         forecasts: Parquet file of forecasts to show.
         host: Address to listen on.
         port: Port to listen on.
+        require_key: Whether every request needs an API key.
+        rate_limit: Requests of one client in a time.
         on_start: Called once the port answers.
 
     Raises:
-        MarketGPTError: when the ledger, the source or the port cannot be opened.
+        MarketGPTError: when the ledger, the source or the port cannot be opened, for a rate that is none, or
+            when a key is needed and there is none.
     """
     import uvicorn
 
+    limits = Limits(requests=rate_limit)
     with Ledger.open(ledger_path, must_exist=True, keep_connections=True) as ledger:
-        app = create_application(ledger, candles_of(source), source=source, forecasts=forecasts)
+        if require_key and not KeyStore(ledger.database).active(SystemClock().now()):
+            raise ConfigError(
+                f"beyond loopback and with --require-key every request needs an API key, and {ledger.name} "
+                f"has none that is valid: marketgpt keys create NAME --ledger {ledger.name}"
+            )
+        app = create_application(
+            ledger,
+            candles_of(source),
+            source=source,
+            forecasts=forecasts,
+            require_key=require_key,
+            limits=limits,
+        )
         # A client that takes nothing any more must not keep a server from stopping.
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
         server = uvicorn.Server(config)

@@ -36,7 +36,7 @@ from marketgpt_core.signal import Side
 from marketgpt_signals.guards import guard, guard_function
 
 # Of alembic, and the number beside it in ``meta``, which releases before alembic look at.
-HEAD = "0004"
+HEAD = "0005"
 SCHEMA_VERSION = int(HEAD)
 STAMP_LENGTH = len("2024-12-31T15:30:00.000000Z")
 DIALECTS = ("sqlite", "postgresql")
@@ -210,6 +210,21 @@ jobs = Table(
     Column("reason", Text, nullable=True),
     Column("result", JSON(none_as_null=True), nullable=True),
     Column("series", JSON(none_as_null=True), nullable=True),
+    sqlite_autoincrement=True,
+)
+
+# Who may ask the API. A key is shown once; what is kept of it cannot be turned back into it.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _seq(),
+    Column("id", String(16), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Stamp, nullable=False),
+    Column("expires_at", Stamp, nullable=True),
+    Column("revoked_at", Stamp, nullable=True),
     sqlite_autoincrement=True,
 )
 

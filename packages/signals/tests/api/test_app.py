@@ -197,7 +197,7 @@ HOSTILE = [
     "../../etc/passwd",
     "<script>alert(1)</script>",
     "\x00",
-    "A" * 10_000,
+    "A" * 8_000,
     "%s%s%n",
     "AAA\n",
     "ÀÀÀ",

@@ -12,7 +12,9 @@ from hypothesis.errors import Unsatisfiable
 
 from marketgpt_core.signal import Outcome
 from marketgpt_core.testing import make_candles, make_forecast
-from marketgpt_signals.api import create_app
+from marketgpt_signals.api import Limits, create_app
+from marketgpt_signals.api.security.keys import Scope
+from marketgpt_signals.api.security.store import KeyStore
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.records import RunRecord
 from marketgpt_signals.registry import strategies
@@ -45,21 +47,26 @@ def contract(tmp_path_factory):
         ledger.write_outcomes(
             [Outcome(one.id, AT, AT, 1.0, 1.1, 0.1, 0.09, 14.0, True, True, AT) for one in signals[:20]]
         )
+        _, key = KeyStore(ledger.database).create("everything", [*Scope], AT)
         app = create_app(
-            ledger, source=f"parquet:{folder / 'candles'}", forecasts=folder / "forecasts.parquet"
+            ledger,
+            source=f"parquet:{folder / 'candles'}",
+            forecasts=folder / "forecasts.parquet",
+            require_key=True,
+            limits=Limits(requests="1000000/second"),
         )
         # Streams end when they have caught up: nobody could wait for more.
         app.state.serving.feed.close()
         # Jobs stay in the queue: each would be a process of its own.
         app.state.serving.runner.start = lambda: None
-        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+        yield schemathesis.openapi.from_asgi("/openapi.json", app), {"Authorization": f"Bearer {key}"}
 
 
 MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 
 
-def ask_all(operation, mode) -> int:
-    """Ask an operation; return how often."""
+def ask_all(operation, mode, headers) -> int:
+    """Ask an operation with a key, and as schemathesis thinks of without; return how often."""
     asked = []
 
     @settings(
@@ -74,7 +81,7 @@ def ask_all(operation, mode) -> int:
     def ask(case):
         asked.append(case)
         # That a cursor is one of ours, or a moment of this calendar, no schema can say.
-        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+        case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
 
     ask()
     return len(asked)
@@ -84,9 +91,10 @@ def ask_all(operation, mode) -> int:
 def test_every_answer_is_a_documented_one(contract, mode):
     """What the schema allows and what it forbids: no 5xx but those stated, every answer as described."""
     asked, wrong = {}, []
-    for operation in (result.ok() for result in contract.get_all_operations()):
+    schema, headers = contract
+    for operation in (result.ok() for result in schema.get_all_operations()):
         try:
-            asked[operation.label] = ask_all(operation, mode)
+            asked[operation.label] = ask_all(operation, mode, headers)
         except Unsatisfiable:
             continue  # it takes nothing, so nothing is forbidden
         except Exception as error:  # noqa: BLE001 - of all operations, told together

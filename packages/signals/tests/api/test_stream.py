@@ -20,7 +20,8 @@ from marketgpt_signals.ledger import Ledger
 SERVER = """
 import sys, uvicorn
 from marketgpt_signals import Ledger, create_app
-app = create_app(Ledger.open(sys.argv[1], must_exist=True))
+from marketgpt_signals.api import Limits
+app = create_app(Ledger.open(sys.argv[1], must_exist=True), limits=Limits(streams=600))
 uvicorn.run(app, port=int(sys.argv[2]), log_level="info", timeout_graceful_shutdown=10)
 """
 
@@ -123,7 +124,7 @@ def test_a_server_that_is_stopped_ends_its_streams_cleanly(server, tmp_path):
 
 async def listener(port: int, until: int) -> list[int]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     found = []
     while not found or found[-1] < until:
         line = await reader.readline()
@@ -141,7 +142,7 @@ async def wedged(port: int, *, forever: asyncio.Event) -> None:
     plain.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(plain, ("127.0.0.1", port))
-    await loop.sock_sendall(plain, b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n")
+    await loop.sock_sendall(plain, b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n")
     await forever.wait()
     plain.close()
 

@@ -18,6 +18,9 @@ from sqlalchemy import inspect, text
 
 from marketgpt_core.cli.root import main
 from marketgpt_core.signal import Outcome, Signal
+from marketgpt_signals.api.jobs.store import JobStore
+from marketgpt_signals.api.security.keys import Scope
+from marketgpt_signals.api.security.store import KeyStore
 from marketgpt_signals.database import Database
 from marketgpt_signals.errors import LedgerError
 from marketgpt_signals.ledger import Ledger
@@ -134,6 +137,31 @@ def test_down_and_up_again_loses_nothing(location, make_signal, target):
         assert ledger.record_event("drift", {}, AT).seq == 2
 
 
+def test_a_way_up_leaves_what_lies_in_the_tables_and_its_keys_open(location, make_signal):
+    """Through the revision before keys, with jobs in it."""
+    with Ledger.open(location) as ledger:
+        fill(ledger, make_signal)
+        before = content(ledger)
+        job, _ = JobStore(ledger.database, "me").submit({"horizon_bars": 5}, "once", AT)
+    migrate(location, "0004")
+    migrate(location)
+    with Ledger.open(location) as ledger:
+        assert content(ledger) == before
+        assert JobStore(ledger.database, "me").get(job.id).id == job.id
+        store = KeyStore(ledger.database)
+        key, _ = store.create("desk", [Scope.READ, Scope.BACKTEST], AT)
+        assert store.active(AT) == [key]
+    with pytest.raises(LedgerError, match=r"at revision 0004 could not hold 1 API keys; --discard"):
+        migrate(location, "0004")
+    with Ledger.open(location) as ledger:
+        assert KeyStore(ledger.database).active(AT) == [key]
+    migrate(location, "0004", discard=True)
+    migrate(location)
+    with Ledger.open(location) as ledger:
+        assert KeyStore(ledger.database).all() == []
+        assert content(ledger) == before
+
+
 def test_the_scripts_end_where_the_tables_of_the_code_are(location):
     Ledger.open(location).close()
     migrate(location, "0001")
@@ -162,14 +190,15 @@ def test_a_way_down_that_would_lose_something_is_refused_unless_it_is_wanted(loc
         ledger.record_run(RunRecord("run-1", "runs/1", {"nll": 1.0}, AT))
         ledger.record_backtest(BacktestRecord({"fee_bps": 5}, {"sharpe": 0.1}, "f", AT, AT, "0.1.0", AT))
         ledger.record_event("retrained", {}, AT)
+        KeyStore(ledger.database).create("desk", [Scope.READ], AT)
     with pytest.raises(LedgerError) as refused:
         migrate(location, "0001")
     assert str(refused.value) == (
-        f"{name} at revision 0001 could not hold 1 backtests, 1 runs, 1 code revisions of signals; "
-        "--discard throws them away"
+        f"{name} at revision 0001 could not hold 1 API keys, 1 backtests, 1 runs, 1 code revisions of "
+        "signals; --discard throws them away"
     )
     with pytest.raises(
-        LedgerError, match=r"at revision base could not hold 1 backtests.* 1 signals, 1 events"
+        LedgerError, match=r"at revision base could not hold 1 API keys.* 1 signals, 1 events"
     ):
         migrate(location, "base")
     with Ledger.open(location) as ledger:  # as it was

@@ -1,7 +1,15 @@
-"""The REST API over a ledger."""
+"""The REST API over a ledger. Importing this package loads no web framework: commands look into it."""
 
 from __future__ import annotations
 
-from marketgpt_signals.api.app import create_app
+from typing import TYPE_CHECKING
 
-__all__ = ["create_app"]
+from marketgpt_core.lazy import lazy_front
+
+if TYPE_CHECKING:
+    from marketgpt_signals.api.app import create_app
+    from marketgpt_signals.api.security.rates import Limits
+
+__all__ = ["Limits", "create_app"]
+
+__getattr__, __dir__ = lazy_front(__name__, {"Limits": "security.rates", "create_app": "app"})

@@ -15,6 +15,8 @@ from marketgpt_core.clock import Clock, SystemClock
 from marketgpt_signals.api.metrics import MetricsMiddleware
 from marketgpt_signals.api.problems import add_handlers
 from marketgpt_signals.api.routes import ROUTERS
+from marketgpt_signals.api.security.rates import Limits
+from marketgpt_signals.api.security.secure import secure
 from marketgpt_signals.api.serving import Serving
 from marketgpt_signals.ledger import Ledger
 
@@ -35,6 +37,8 @@ def create_app(
     forecasts: Path | None = None,
     clock: Clock | None = None,
     title: str = "MarketGPT signals",
+    require_key: bool = False,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """Return the API over a ledger; mount it, extend it, or serve it with uvicorn.
 
@@ -46,6 +50,8 @@ def create_app(
         forecasts: Parquet file of forecasts; without it they are 503.
         clock: Tells which signals have expired.
         title: Title of the documentation.
+        require_key: Whether an API key is needed also on this machine; from elsewhere one always is.
+        limits: What one client may ask.
     """
     serving = Serving.of(ledger, clock or SystemClock(), source, forecasts)
 
@@ -67,6 +73,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.serving = serving
+    secure(app, ledger.database, serving.clock, require_key=require_key, limits=limits)
     app.add_middleware(MetricsMiddleware, metrics=serving.metrics)
     add_handlers(app)
     for router in ROUTERS:
