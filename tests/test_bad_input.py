@@ -171,7 +171,7 @@ CASES = {
     ),
     "horizon of signals": ("signals list --ledger ledger.db --horizon 0", "--horizon"),
     "side": ("signals list --ledger ledger.db --side UP", "--side"),
-    "host": ("serve . --host 0.0.0.0", "0.0.0.0 is not a loopback address"),
+    "host": ("serve . --host 0.0.0.0", "every request needs an API key"),
 }  # fmt: skip
 
 
