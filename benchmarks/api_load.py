@@ -3,7 +3,7 @@
 Requests are due at fixed times, whether or not earlier ones were answered; a request's time counts from when
 it was due, so a server that stalls is charged for all who wait. Run it with::
 
-    marketgpt serve marketgpt-demo &
+    marketgpt serve marketgpt-demo --rate-limit 1000/second &
     uv run python benchmarks/api_load.py --rate 200 --seconds 60
 """
 

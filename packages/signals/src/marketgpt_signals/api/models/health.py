@@ -26,7 +26,7 @@ class Health(BaseModel):
                     "newest_as_of": "2026-11-20T00:00:00Z",
                     "newest_created_at": "2026-11-20T21:30:00Z",
                     "age_s": 3600.0,
-                    "schema_version": 4,
+                    "schema_version": 5,
                     "counts": {"signals": 42, "outcomes": 30, "events": 1},
                     "version": "0.1.0",
                 }
@@ -54,4 +54,4 @@ class Ready(BaseModel):
     """The ledger can be read, and its tables are of this version."""
 
     status: str = Field(examples=["ready"])
-    schema_version: int = Field(examples=[4])
+    schema_version: int = Field(examples=[5])
