@@ -156,6 +156,12 @@ def test_beyond_loopback_a_key_opens_and_nothing_else_does(tmp_path, source):
             assert client.get("/v1/signals", headers=headers).status_code == 200
             assert client.get("/metrics", headers=headers).status_code == 403
             assert client.get("/dashboard", headers=headers).status_code == 404
+        # A header without end is cut off, not gathered.
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+            plain.sendall(b"GET /v1/signals HTTP/1.1\r\nHost: localhost\r\nX: ")
+            with pytest.raises(ConnectionError):  # noqa: PT012 - whichever of many is the first to be cut
+                for _ in range(100):
+                    plain.sendall(b"a" * 1_000_000)
     finally:
         process.terminate()
         process.communicate(timeout=20)

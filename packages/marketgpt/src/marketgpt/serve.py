@@ -118,8 +118,9 @@ def serve(
             require_key=require_key,
             limits=limits,
         )
-        # A client that takes nothing any more must not keep a server from stopping.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S)
+        # A client that takes nothing any more must not keep a server from stopping. Not httptools, which
+        # uvicorn would rather have: it gathers headers without end, before anybody can ask for a key.
+        config = uvicorn.Config(app, http="h11", log_level="warning", timeout_graceful_shutdown=_GRACE_S)
         server = uvicorn.Server(config)
         with listen(host, port) as listener, suppress(KeyboardInterrupt):
             # What is there by now stays: the collector, which halts every request, need not go through it.
