@@ -8,10 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from marketgpt_core.errors import ConfigError, DataError
+from marketgpt_core.errors import ConfigError, DataError, PluginError
 from marketgpt_core.exchanges import exchange_of
 from marketgpt_core.plugins.registry import registry
 from marketgpt_core.symbols import Category, check_symbol
+
+_OF_A_FILE = "file"  # the provider that wants a path, and is no universe by itself
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,14 @@ class Universe:
         return replace(self, instruments=(*self.instruments, Instrument.of(self.benchmark, shape.category)))
 
 
+def universe_names() -> list[str]:
+    """Return the names of the installed universes; none when no package provides any."""
+    try:
+        return [name for name in registry("universe").names() if name != _OF_A_FILE]
+    except PluginError:
+        return []
+
+
 def open_universe(text: str) -> Universe:
     """Return the universe a user means, whoever provides it.
 
@@ -118,8 +128,8 @@ def open_universe(text: str) -> Universe:
     """
     provider: Any = registry("universe")
     if text.endswith(".toml"):
-        made = provider.create("file", {"location": Path(text)}, where=f"universe {text}")
-    elif text == "file":
+        made = provider.create(_OF_A_FILE, {"location": Path(text)}, where=f"universe {text}")
+    elif text == _OF_A_FILE:
         raise ConfigError("write the path of the universe's file, for example my-universe.toml")
     else:
         made = provider.create(text, where=f"universe {text}")

@@ -7,11 +7,9 @@ from threading import Lock
 
 from marketgpt_core.errors import MarketGPTError
 from marketgpt_core.exchanges import guess_category
-from marketgpt_core.plugins.registry import registry
 from marketgpt_core.symbols import Category
-from marketgpt_core.universe import open_universe
+from marketgpt_core.universe import open_universe, universe_names
 
-_OF_A_FILE = "file"
 # Of many requests that come first, one reads the lists.
 _READING = Lock()
 
@@ -31,11 +29,7 @@ def market_of(symbol: str) -> Category:
 @cache
 def _listed() -> dict[str, Category]:
     found: dict[str, Category] = {}
-    try:
-        names = [name for name in registry("universe").names() if name != _OF_A_FILE]
-    except MarketGPTError:
-        return found  # no package with universes is installed
-    for name in names:
+    for name in universe_names():
         try:
             listed = open_universe(name).categories
         except MarketGPTError:

@@ -80,6 +80,23 @@ def _sharpe(told: Mapping[str, Any]) -> float | None:
     return None if a_year is None or per_year <= 0 else float(a_year) / math.sqrt(per_year)
 
 
+def tried_ratios(records: Iterable[BacktestRecord], *own: Trial) -> list[float]:
+    """Return the Sharpe ratios of some trials and of all that overlaps any of them.
+
+    What never traded has none and does not count.
+
+    Args:
+        records: What ledgers have written down.
+        own: The trials.
+    """
+    known = recorded_trials(records) | {one.digest: one for one in own}
+    return [
+        one.sharpe
+        for one in known.values()
+        if one.sharpe is not None and any(one.overlaps(mine) for mine in own)
+    ]
+
+
 def deflated(result: BacktestResult, records: Iterable[BacktestRecord]) -> BacktestResult:
     """Return a backtest with its Sharpe ratio deflated by the trials a ledger knows, itself included.
 
@@ -92,9 +109,7 @@ def deflated(result: BacktestResult, records: Iterable[BacktestRecord]) -> Backt
     own = trial_of(result)
     if result.moments is None or own.sharpe is None:
         return result
-    known = recorded_trials(records) | {own.digest: own}
-    ratios = [trial.sharpe for trial in known.values() if trial.sharpe is not None and trial.overlaps(own)]
-    return replace(result, deflated=deflated_sharpe(result.moments, ratios))
+    return replace(result, deflated=deflated_sharpe(result.moments, tried_ratios(records, own)))
 
 
 def charge(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from marketgpt_core import universe
 from marketgpt_core.errors import PluginError
 from marketgpt_signals.backtest import market
 
@@ -25,5 +26,5 @@ def test_without_universes_the_shape_of_a_symbol_decides(monkeypatch):
     def registry(kind):
         raise PluginError("no package that provides the kind 'universe' is installed")
 
-    monkeypatch.setattr(market, "registry", registry)
+    monkeypatch.setattr(universe, "registry", registry)
     assert market.benchmarks_of(["QQQ", "BTC-USD", "SAP.DE"]) == ("SPY", "BTC-USD", "VGK")

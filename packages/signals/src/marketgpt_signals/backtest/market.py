@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from marketgpt_core.candles import Candles
-from marketgpt_core.errors import DataError, PluginError
+from marketgpt_core.errors import DataError
 from marketgpt_core.exchanges import exchange_of
-from marketgpt_core.plugins import registry
 from marketgpt_core.symbols import Category, check_symbol
+from marketgpt_core.universe import open_universe, universe_names
 from marketgpt_signals.candle_source import fetch_what_there_is
 
 # Of symbols no universe lists, by what their shape tells.
@@ -73,14 +72,6 @@ def fetch_benchmarks(source: str, candles: Candles, asked: Sequence[str]) -> tup
 
 def _universes() -> list[tuple[frozenset[str], str]]:
     """Return (symbols, benchmark) of the installed universes, the smallest first."""
-    try:
-        provider: Any = registry("universe")
-    except PluginError:
-        return []
-    found = []
-    for name in provider.names():
-        if name != "file":
-            universe = provider.create(name, where=f"universe {name}").universe()
-            if universe.benchmark is not None:
-                found.append((frozenset(universe.symbols), universe.benchmark))
+    opened = [open_universe(name) for name in universe_names()]
+    found = [(frozenset(one.symbols), one.benchmark) for one in opened if one.benchmark is not None]
     return sorted(found, key=lambda pair: (len(pair[0]), pair[1]))

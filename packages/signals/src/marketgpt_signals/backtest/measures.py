@@ -72,3 +72,9 @@ def growth_a_year(growth: Values, years: float) -> Values:
     exponent = np.log(np.maximum(growth, 1e-300)) / years
     rate = np.where(exponent < _MOST_LOG_GROWTH, np.expm1(np.minimum(exponent, _MOST_LOG_GROWTH)), np.nan)
     return np.where(growth > 0, rate, -1.0)
+
+
+def skewness_and_kurtosis(returns: Values) -> tuple[float, float]:
+    """Return the third and the fourth standardised moment of returns with spread, shape (T,); 3 is normal."""
+    standardised = (returns - returns.mean()) / returns.std()
+    return float((standardised**3).mean()), float((standardised**4).mean())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketgpt_core.errors import DataError
-from marketgpt_signals.backtest.measures import NO_SPREAD
+from marketgpt_signals.backtest.measures import NO_SPREAD, skewness_and_kurtosis
 
 _NORMAL = NormalDist()
 _EULER = 0.5772156649015329
@@ -38,12 +38,12 @@ class SharpeMoments:
         """Measure simple returns, shape (T,); None with fewer than three or without spread."""
         if len(returns) < 3 or returns.std(ddof=1) <= NO_SPREAD:  # noqa: PLR2004 - a skewness needs three
             return None
-        deviation = (returns - returns.mean()) / returns.std()
+        skewness, kurtosis = skewness_and_kurtosis(returns)
         return cls(
             sharpe=float(returns.mean() / returns.std(ddof=1)),
             num_returns=len(returns),
-            skewness=float(np.mean(deviation**3)),
-            kurtosis=float(np.mean(deviation**4)),
+            skewness=skewness,
+            kurtosis=kurtosis,
         )
 
 

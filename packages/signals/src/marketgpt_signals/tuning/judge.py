@@ -31,8 +31,9 @@ from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.provenance import backtest_record
 from marketgpt_signals.registry import strategies
 from marketgpt_signals.trials import trial_of as trial_of_backtest
+from marketgpt_signals.trials import tried_ratios
 from marketgpt_signals.tuning.attempt import MADE_AT
-from marketgpt_signals.tuning.records import HELD_OUT, charged, earlier_looks, trial_of
+from marketgpt_signals.tuning.records import HELD_OUT, earlier_looks, trial_of
 from marketgpt_signals.tuning.search import Found, Question
 
 _FEWEST_DATES = 2
@@ -131,8 +132,8 @@ def judge(question: Question, found: Found, ledger: Ledger, now: datetime) -> Ju
         defaults=theirs,
         difference=difference,
         interval=interval,
-        searched=_deflated(found.chosen.moments, charged(ledger, searched)),
-        deflated=_deflated(ours.moments, charged(ledger, searched, own)),
+        searched=_deflated(found.chosen.moments, tried_ratios(ledger.backtests(), searched)),
+        deflated=_deflated(ours.moments, tried_ratios(ledger.backtests(), searched, own)),
         num_looks=num_looks,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from marketgpt_signals.backtest import SharpeMoments
 from marketgpt_signals.ledger import Ledger
 from marketgpt_signals.records import BacktestRecord
-from marketgpt_signals.trials import Trial, recorded_trials
+from marketgpt_signals.trials import Trial
 from marketgpt_signals.tuning.attempt import Attempt, FoldResult, Goal
 
 ALL_FOLDS, HELD_OUT = "all", "held out"
@@ -101,19 +101,6 @@ def trial_of(attempt: Attempt) -> Trial:
         start=attempt.folds[0].first_as_of,
         end=attempt.folds[-1].last_as_of,
     )
-
-
-def charged(ledger: Ledger, *own: Trial) -> list[float]:
-    """Return the Sharpe ratios of everything the ledger knows that overlaps any of some trials, and theirs.
-
-    What never traded has none and does not count.
-    """
-    known = recorded_trials(ledger.backtests()) | {one.digest: one for one in own}
-    return [
-        one.sharpe
-        for one in known.values()
-        if one.sharpe is not None and any(one.overlaps(mine) for mine in own)
-    ]
 
 
 def earlier_looks(ledger: Ledger, study: str, first: datetime, last: datetime) -> int:

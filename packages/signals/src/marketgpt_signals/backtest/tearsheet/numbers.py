@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from marketgpt_signals.backtest.measures import NO_SPREAD
+from marketgpt_signals.backtest.measures import NO_SPREAD, skewness_and_kurtosis
 from marketgpt_signals.backtest.metrics import bar_returns, elapsed_years
 
 _HALF_YEAR = 0.5
@@ -107,15 +107,15 @@ def spread(equity: Floats) -> Spread | None:
     returns = bar_returns(equity)
     if len(returns) < 2:  # noqa: PLR2004 - no deviation
         return None
-    mean, around = returns.mean(), returns.std()
-    standard = (returns - mean) / around if around > NO_SPREAD else None
+    spreads = returns.std() > NO_SPREAD
+    skewness, kurtosis = skewness_and_kurtosis(returns) if spreads else (None, None)
     tail = float(np.quantile(returns, _TAIL))
     return Spread(
         num_bars=len(returns),
-        mean=float(mean),
+        mean=float(returns.mean()),
         deviation=float(returns.std(ddof=1)),
-        skew=None if standard is None else float((standard**3).mean()),
-        kurtosis=None if standard is None else float((standard**4).mean() - 3),
+        skew=skewness,
+        kurtosis=None if kurtosis is None else kurtosis - 3,
         worst=float(returns.min()),
         best=float(returns.max()),
         value_at_risk=tail,
